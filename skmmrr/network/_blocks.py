@@ -1,0 +1,68 @@
+"""Pre-activation residual blocks for images and for vectors."""
+
+import math
+
+from torch import Tensor, nn
+
+_MAX_GROUPS = 8
+
+
+class WideResidualBlock(nn.Module):
+    """Wide residual block with group norm: (norm, ReLU, 3x3 convolution) twice, plus the skip.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Where they differ, the skip is a 1x1 convolution.
+
+    References
+    ----------
+    Zagoruyko and Komodakis, "Wide Residual Networks", 2016, https://arxiv.org/abs/1605.07146
+    """
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        same = in_channels == out_channels
+        self.skip = nn.Identity() if same else nn.Conv2d(in_channels, out_channels, 1)
+        self.body = nn.Sequential(
+            group_norm(in_channels),
+            nn.ReLU(),
+            nn.Conv2d(in_channels, out_channels, 3, padding=1),
+            group_norm(out_channels),
+            nn.ReLU(),
+            nn.Conv2d(out_channels, out_channels, 3, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, in_channels, h, w) to (n, out_channels, h, w)."""
+        return self.skip(x) + self.body(x)
+
+
+class ResidualLinearBlock(nn.Module):
+    """The same block for vectors: (layer norm, ReLU, linear) twice, plus the skip.
+
+    Parameters
+    ----------
+    width : int
+        Number of features in and out.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.LayerNorm(width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.LayerNorm(width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, width) to (n, width)."""
+        return x + self.body(x)
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Group norm with as many groups as divide the channels, 8 at most."""
+    return nn.GroupNorm(math.gcd(channels, _MAX_GROUPS), channels)
