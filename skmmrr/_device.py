@@ -1,0 +1,59 @@
+"""The one place that chooses devices and precisions."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+def resolve_device(device: str | torch.device, owner: str) -> torch.device:
+    """Turn the parameter `device` into a usable device: "auto" is a GPU where there is one.
+
+    Raises
+    ------
+    ValueError
+        If torch does not know the name, or the machine does not have the device.
+    """
+    if isinstance(device, str) and device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+        torch.empty(0, device=resolved)
+    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"The parameter 'device' of {owner} must be 'auto', 'cpu', or a device that torch can "
+            f"use here, such as 'cuda' or 'cuda:1'. Got {device!r}, and torch says: "
+            f"{str(error).splitlines()[0]} Use device='auto' to take a GPU only where there is one."
+        ) from error
+    return resolved
+
+
+def resolve_precision(precision: str, device: torch.device, convolutional: bool) -> torch.dtype:
+    """Turn the parameter `precision` into the dtype that convolutions and products run in.
+
+    "auto" is bfloat16 where the hardware gains from it: on recent GPUs, and for convolutions
+    on CPUs that have it. Small products on a CPU lose more by the casts than they gain.
+    """
+    if precision == "auto":
+        gains = _has_bfloat16(device) and (convolutional or device.type != "cpu")
+        return torch.bfloat16 if gains else torch.float32
+    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+
+
+def elements_per_chunk(device: torch.device) -> int:
+    """Elements of input that one scoring pass takes: what a CPU's cache, or a GPU, likes."""
+    return 2**15 if device.type == "cpu" else 2**22
+
+
+def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
+    """Context in which networks run in the dtype; weights and losses stay float32."""
+    if dtype == torch.float32:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16", False))
