@@ -1,0 +1,250 @@
+"""One training loop for every phase of every detector.
+
+A :class:`Phase` says what is trained and on which loss; :func:`run_phase` knows steps,
+batches, schedules, validation, the best weights, progress and Ctrl-C, and nothing of models.
+"""
+
+import copy
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from skmmrr._data import Samples
+from skmmrr._device import autocast
+from skmmrr._random import numpy_generator, torch_generator
+
+SCHEDULES = ("cosine", "plateau")
+_OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "radam": torch.optim.RAdam,
+}
+OPTIMIZERS = tuple(_OPTIMIZERS)
+
+_N_VALIDATIONS = 25  # per phase
+_PATIENCE = 8  # validations without a new best before a phase stops
+_VALIDATION_SAMPLES = (64, 1024)  # few samples come again, at other levels; of many, some suffice
+_WARM_UP = 0.1  # of the steps
+_PAPER_PATIENCE = 500  # epochs before the paper halves its rate
+
+History = dict[str, NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one phase trains.
+
+    Attributes
+    ----------
+    name : str
+        Key of the history and label of the progress bar.
+    module : nn.Module
+        The part whose weights move, and whose best weights are kept.
+    loss : callable (x, generator) -> Tensor
+        Losses of a batch, of shape (n,); all that is random comes from the generator.
+    """
+
+    name: str
+    module: nn.Module
+    loss: Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long and how fast: the same for every phase of a fit."""
+
+    max_iter: int
+    batch_size: int
+    learning_rate: float
+    optimizer: str
+    schedule: str
+    device: torch.device
+    dtype: torch.dtype
+    verbose: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a phase went."""
+
+    n_iter: int
+    history: History
+    interrupted: bool
+
+
+def run_phase(
+    phase: Phase,
+    samples: Samples,
+    train: NDArray[np.intp],
+    validation: NDArray[np.intp],
+    budget: Budget,
+    seed: int,
+) -> Result:
+    """Train a phase and leave the weights of its lowest validation loss in its module.
+
+    Parameters
+    ----------
+    phase : Phase
+        Its module is on the budget's device.
+    samples : Samples
+    train, validation : ndarray of int
+        Indices of the samples that train, and of those that choose.
+    budget : Budget
+    seed : int
+
+    Returns
+    -------
+    result : Result
+
+    Warns
+    -----
+    ConvergenceWarning
+        If no validation loss was below the one before training.
+    UserWarning
+        If Ctrl-C ended the phase early.
+    """
+    every = max(1, budget.max_iter // _N_VALIDATIONS)
+    optimizer = _OPTIMIZERS[budget.optimizer](phase.module.parameters(), lr=budget.learning_rate)
+    after_step, after_validation, patience = _schedule(optimizer, budget, len(train), every)
+    batches = _batches(train, budget.batch_size, numpy_generator(seed, phase.name, "batches"))
+    generator = torch_generator(seed, phase.name, "training", device=budget.device)
+    losses = torch.zeros(budget.max_iter, device=budget.device)  # read at validations only
+    best = _Best(phase.module, _validation_loss(phase, samples, validation, budget, seed))
+    log = [(0, math.nan, best.loss, optimizer.param_groups[0]["lr"])]
+    step, interrupted = 0, False
+    with tqdm(total=budget.max_iter, desc=phase.name, disable=not budget.verbose) as progress:
+        try:
+            while step < budget.max_iter and best.age < patience:
+                start, stop = step, min(step + every, budget.max_iter)
+                while step < stop:
+                    x = samples.batch(next(batches)).to(budget.device, non_blocking=True)
+                    losses[step] = _train_step(phase, x, generator, optimizer, budget)
+                    after_step()
+                    progress.update()
+                    step += 1
+                loss = _validation_loss(phase, samples, validation, budget, seed)
+                rate = optimizer.param_groups[0]["lr"]
+                log.append((step, losses[start:stop].mean().item(), loss, rate))
+                progress.set_postfix(train=f"{log[-1][1]:.4f}", validation=f"{loss:.4f}")
+                best.offer(loss)
+                after_validation(loss)
+        except KeyboardInterrupt:
+            interrupted = True
+    best.restore()
+    _warn(phase, budget, step, interrupted, fell=best.loss < log[0][2])
+    names = ("step", "train_loss", "validation_loss", "learning_rate")
+    history = dict(zip(names, np.array(log).T, strict=True))
+    return Result(step, history, interrupted)
+
+
+class _Best:
+    """The weights of the lowest validation loss, and how many validations ago that was."""
+
+    def __init__(self, module: nn.Module, loss: float) -> None:
+        self.module, self.loss, self.age = module, loss, 0
+        self.weights = copy.deepcopy(module.state_dict())
+
+    def offer(self, loss: float) -> None:
+        self.age += 1
+        if loss < self.loss:
+            self.loss, self.age = loss, 0
+            self.weights = copy.deepcopy(self.module.state_dict())
+
+    def restore(self) -> None:
+        self.module.load_state_dict(self.weights)
+        self.module.eval()
+
+
+def _train_step(
+    phase: Phase,
+    x: Tensor,
+    generator: torch.Generator,
+    optimizer: torch.optim.Optimizer,
+    budget: Budget,
+) -> Tensor:
+    phase.module.train()
+    optimizer.zero_grad()
+    with autocast(budget.dtype, budget.device):
+        loss = phase.loss(x, generator).mean()
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+@torch.no_grad()
+def _validation_loss(
+    phase: Phase, samples: Samples, validation: NDArray[np.intp], budget: Budget, seed: int
+) -> float:
+    """Mean loss over the validation samples, with the same draws at every call."""
+    phase.module.eval()
+    generator = torch_generator(seed, phase.name, "validation", device=budget.device)
+    total, rows = 0.0, np.resize(validation, np.clip(len(validation), *_VALIDATION_SAMPLES))
+    chunk = max(budget.batch_size, _VALIDATION_SAMPLES[0])
+    for start in range(0, len(rows), chunk):
+        x = samples.batch(rows[start : start + chunk]).to(budget.device)
+        with autocast(budget.dtype, budget.device):
+            total += phase.loss(x, generator).mean(dtype=torch.float64).item() * len(x)
+    return total / len(rows)
+
+
+def _batches(
+    index: NDArray[np.intp], batch_size: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.intp]]:
+    """Endless batches: all samples in random order, then again in another; full batches only.
+
+    Indices are sorted within a batch: memory-mapped files like that.
+    """
+    order = np.empty(0, dtype=np.intp)
+    while True:
+        while len(order) < batch_size:
+            order = np.concatenate([order, rng.permutation(index)])
+        batch, order = order[:batch_size], order[batch_size:]
+        yield np.sort(batch)
+
+
+def _schedule(
+    optimizer: torch.optim.Optimizer, budget: Budget, n_samples: int, every: int
+) -> tuple[Callable[[], None], Callable[[float], None], float]:
+    """What to do after a step, what after a validation, and how long to wait for a new best."""
+    if budget.schedule == "cosine":
+
+        def factor(step: int) -> float:
+            done = step / budget.max_iter
+            decay = 0.5 * (1 + math.cos(math.pi * done))
+            return min(1.0, (done + 1 / budget.max_iter) / _WARM_UP) * decay
+
+        return (
+            torch.optim.lr_scheduler.LambdaLR(optimizer, factor).step,
+            lambda loss: None,
+            _PATIENCE,
+        )
+    epochs = every * budget.batch_size / n_samples
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=math.ceil(_PAPER_PATIENCE / epochs), threshold=0
+    )
+    return lambda: None, plateau.step, math.inf
+
+
+def _warn(phase: Phase, budget: Budget, step: int, interrupted: bool, fell: bool) -> None:
+    if interrupted:
+        warnings.warn(
+            f"Training was interrupted in phase {phase.name!r} after {step} of {budget.max_iter} "
+            "steps; the best weights so far are kept.",
+            stacklevel=4,
+        )
+    elif not fell:
+        warnings.warn(
+            f"The validation loss of phase {phase.name!r} did not fall below its value before "
+            f"training. Train longer (max_iter was {budget.max_iter}) or with another "
+            f"learning_rate (was {budget.learning_rate:g}).",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
