@@ -1,0 +1,540 @@
+"""The detector: MMRR behind scikit-learn's interface."""
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import OutlierMixin
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from skmmrr._base import BaseDetector
+from skmmrr._data import Samples, Scaler
+from skmmrr._device import PRECISIONS, resolve_device, resolve_precision
+from skmmrr._levels import level_quadrature
+from skmmrr._random import draw_seed, numpy_generator, torch_generator
+from skmmrr._scoring import Chunk, LevelEnsemble
+from skmmrr._training import OPTIMIZERS, SCHEDULES, Budget, Phase, run_phase
+from skmmrr._validation import check_bool, check_integer, check_option, check_real
+from skmmrr.network import Draws, MMRRNetwork, ResidualMLP, UNet, sample_loss, squared_error
+
+BACKBONES = ("auto", "unet", "mlp")
+MASKS = ("learned", "constant", "bernoulli")
+
+# What None means for sizes and budgets: what trains well on two CPU cores in minutes.
+_MLP_SIZES = {"width": 128, "n_blocks": 1}
+_UNET_SIZES = {"width": 32, "n_blocks": 1}
+_LEVEL_POWER = {"mlp": 1.0, "unet": 3.0}
+_BATCH_SIZE = {"mlp": 64, "unet": 16}
+_UNET_MAX_ITER = 400
+
+
+class MMRRDetector(OutlierMixin, BaseDetector):
+    r"""Multi-Level Masking and Restoration with Refinement, an anomaly detector.
+
+    Learns from normal samples to restore them from what a learned mask leaves of them, at all
+    levels from nothing to everything. Abnormal samples are restored worse; a second network
+    takes off what is hard to restore in any sample. No level is singled out: the anomaly score is
+    the mean of the remaining squared error over all of them, so that there is no hyperparameter to
+    be tuned on anomalies that nobody has [1]_.
+
+    With :math:`e = \tanh f_E(x)`, the mask :math:`m` of mean :math:`\mu` from the logits
+    :math:`f_M(x)`, and noise :math:`\epsilon \sim U(-1, 1)`,
+
+    .. math::
+
+        \hat x = \tanh f_{res}(e \odot m + \epsilon \odot (1 - m)), \qquad
+        r = f_{ref}(x, e, m, \epsilon),
+
+    and the loss at the level :math:`\mu` is the mean of :math:`(x - (\hat x + r))^2`.
+
+    Parameters
+    ----------
+    n_levels : int, default=60
+        Number of masking levels of the score; see `level_rule`. May be set after fit: then
+        ``score_samples`` follows, and ``predict`` asks for :meth:`calibrate`.
+    level_rule : {"uniform", "gauss-legendre"}, default="uniform"
+        "uniform" is the paper's grid of `n_levels` (at least 2) from 0 to 1. "gauss-legendre" takes
+        `n_levels` (at least 1) quadrature nodes and the two ends, weighted so that few passes
+        rank like many: 8 for 60, at a sixth of the time. May be set after fit.
+    refine : bool, default=True
+        Whether to train and use the refinement network. May be set to False after fit.
+    embed : bool, default=True
+        Whether to mask a learned embedding; else the sample itself (ablation of table 2).
+    mask : {"learned", "constant", "bernoulli"}, default="learned"
+        How masks are made (ablation of table 3).
+    backbone : {"auto", "unet", "mlp"}, default="auto"
+        Networks of all four roles: U-Nets of wide residual blocks for images, residual multilayer
+        perceptrons for vectors. "auto" chooses by X; "mlp" takes images too.
+    image_shape : tuple (height, width) or (height, width, channels), default=None
+        Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
+        shape of X with three or four dimensions, and vectors of X with two.
+    width : int, default=None
+        Channels of every feature map, or hidden features. None: 32 for "unet", 128 for "mlp".
+    n_blocks : int, default=None
+        Residual blocks: of a U-Net per resolution, down and up; of a perceptron in all. None: 1.
+    n_resolutions : int, default=None
+        Resolutions of the U-Net, each half the one before. None: down to about 2x2, at most 4.
+    level_power : float, default=None
+        In training, levels are drawn as ``u ** level_power`` with u from U(0, 1). The paper's are
+        uniform, 1.0; higher values practise the low levels more, where U-Nets learn late.
+        None: 3.0 for "unet", 1.0 for "mlp".
+    levels_per_sample : int, default=4
+        Levels at which a training step sees each sample of the batch; embedding and mask logits
+        are computed once for all of them. The paper has 1.
+    max_iter : int, default=None
+        Optimiser steps of each of the two phases. None: 400 for "unet"; for "mlp" 20 per
+        feature, but at least 150 and at most 1000.
+    batch_size : int, default=None
+        Samples per training step. None: 16 for "unet", 64 for "mlp". Scoring does not use it.
+    learning_rate : float, default=1e-3
+        Highest rate of the schedule.
+    optimizer : {"adamw", "radam"}, default="adamw"
+        "radam" is the paper's.
+    schedule : {"cosine", "plateau"}, default="cosine"
+        "cosine" warms up over the first tenth of `max_iter`, decays over the rest, and stops
+        early when the validation loss has stopped falling. "plateau" is the paper's: the rate is
+        halved when that loss has not fallen for 500 epochs.
+    validation_fraction : float, default=0.05
+        Share of the training samples that choose the best weights instead of training them.
+    contamination : "auto" or float, default="auto"
+        Where the threshold is. "auto" is for clean training data: the 5% quantile of the scores of
+        the held-out normal samples. A float in (0, 0.5] is that quantile of the scores of all
+        training samples, as in scikit-learn; all of them are scored for it.
+    device : str or torch.device, default="auto"
+        "auto" is a GPU where there is one, else the CPU. May be set after fit.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of convolutions and products; weights, masks and losses are float32. "auto" is bfloat16
+        where the hardware gains from it.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the split, the weights, the training and the noise of the scores. A fitted
+        detector scores repeatably with None too.
+    verbose : int, default=0
+        1 shows progress bars with losses and time left.
+
+    Attributes
+    ----------
+    network_ : skmmrr.network.MMRRNetwork
+        The trained networks, on the CPU.
+    offset_ : float
+        ``decision_function`` is ``score_samples`` minus this.
+    threshold_params_ : dict
+        The scoring parameters that `offset_` belongs to.
+    history_ : dict of str to dict of str to ndarray
+        For each phase, "restoration" and "refinement": ``step``, ``train_loss`` (mean since the
+        last validation), ``validation_loss`` and ``learning_rate``.
+    n_iter_ : ndarray of int of shape (n_phases,)
+        Optimiser steps taken by each phase.
+    levels_ : ndarray of float of shape (n_levels,) or (n_levels + 2,)
+        The masking levels of the score under the current parameters.
+    noise_seed_ : int
+        Seed of the noise of the scores.
+    scaler_ : Scaler
+        Map of the training range to [-1, 1]: of each feature, or of all pixels together.
+    backbone_ : str
+        "unet" or "mlp".
+    image_shape_ : tuple (height, width, channels) or None
+        None for vectors.
+    n_features_in_ : int
+        Number of features; height * width * channels for images.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only after a fit on a DataFrame.
+
+    See Also
+    --------
+    sklearn.ensemble.IsolationForest : Fast baseline for vectors.
+    sklearn.svm.OneClassSVM : The classical novelty detector.
+
+    Notes
+    -----
+    A score depends on nothing but the sample: the noise is one draw per level, keyed by the
+    level, and the networks run in chunks of one constant shape. The embedding and the mask
+    logits are computed once per sample, not once per level.
+
+    References
+    ----------
+    .. [1] "MMRR: Unsupervised Anomaly Detection through Multi-Level Masking and Restoration with
+       Refinement", submitted to NeurIPS 2022.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skmmrr import MMRRDetector
+    >>> rng = np.random.default_rng(0)
+    >>> detector = MMRRDetector(random_state=0).fit(rng.normal(size=(200, 2)))
+    >>> detector.predict([[0.0, 0.0], [6.0, -6.0]])
+    array([ 1, -1])
+    """
+
+    def __init__(
+        self,
+        n_levels: int = 60,
+        *,
+        level_rule: str = "uniform",
+        refine: bool = True,
+        embed: bool = True,
+        mask: str = "learned",
+        backbone: str = "auto",
+        image_shape: tuple[int, ...] | None = None,
+        width: int | None = None,
+        n_blocks: int | None = None,
+        n_resolutions: int | None = None,
+        level_power: float | None = None,
+        levels_per_sample: int = 4,
+        max_iter: int | None = None,
+        batch_size: int | None = None,
+        learning_rate: float = 1e-3,
+        optimizer: str = "adamw",
+        schedule: str = "cosine",
+        validation_fraction: float = 0.05,
+        contamination: float | str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_levels = n_levels
+        self.level_rule = level_rule
+        self.refine = refine
+        self.embed = embed
+        self.mask = mask
+        self.backbone = backbone
+        self.image_shape = image_shape
+        self.width = width
+        self.n_blocks = n_blocks
+        self.n_resolutions = n_resolutions
+        self.level_power = level_power
+        self.levels_per_sample = levels_per_sample
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.validation_fraction = validation_fraction
+        self.contamination = contamination
+        self.device = device
+        self.precision = precision
+        self.random_state = random_state
+        self.verbose = verbose
+
+    @property
+    def levels_(self) -> NDArray[np.float64]:
+        """Masking levels that the scores are made of, in rising order."""
+        return level_quadrature(self.level_rule, self.n_levels, type(self).__name__)[0]
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Learn normal data: train the networks and set the threshold.
+
+        Parameters
+        ----------
+        X : array-like
+            Normal samples, at least 2: vectors of shape (n_samples, n_features), images of shape
+            (n_samples, height, width) or (n_samples, height, width, channels), or flattened images
+            with the parameter `image_shape`. Any real dtype; finite. Memory-mapped arrays are
+            read batch by batch.
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        Returns
+        -------
+        self : MMRRDetector
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or X is not as described; nothing has been trained then.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            If a validation loss did not fall, or all samples score the same.
+        UserWarning
+            After Ctrl-C: training stops, the best weights so far are kept, and the detector is
+            fitted.
+        """
+        self._check_params()
+        device = resolve_device(self.device, type(self).__name__)
+        X = self._validate_X(X, reset=True)
+        self.backbone_ = self._resolve_backbone()
+        self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
+        seed = draw_seed(self.random_state)
+        self.noise_seed_ = seed
+
+        samples = self._samples(X)
+        validation, train = self._split(len(X), seed)
+        network = self._build_network(seed).to(device)
+        budget = self._budget(device)
+        self.history_, n_iter = {}, []
+        for phase in self._phases(network):
+            result = run_phase(phase, samples, train, validation, budget, seed)
+            self.history_[phase.name] = result.history
+            n_iter.append(result.n_iter)
+            if result.interrupted:
+                break
+        self.n_iter_ = np.array(n_iter)
+        self.network_ = network.cpu().requires_grad_(False)
+
+        held_out = isinstance(self.contamination, str)  # "auto"
+        return self._set_threshold(self._score_samples(X[validation] if held_out else X))
+
+    def level_losses(self, X: ArrayLike, noise_seed: int | None = None) -> NDArray[np.float64]:
+        """Mean squared error of every sample at every level: what the scores are made of.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+        noise_seed : int, default=None
+            Seed of the noise; None takes that of the fit, as the scores do.
+
+        Returns
+        -------
+        losses : ndarray of float64 of shape (n_samples, len(levels_))
+            Refinement losses (4), or restoration losses (3) with ``refine=False``.
+        """
+        check_is_fitted(self)
+        return self._level_losses(self._validate_X(X, reset=False), noise_seed)
+
+    def anomaly_map(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Tell where samples are abnormal.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+
+        Returns
+        -------
+        maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
+            Squared error of each pixel (mean over its channels) or feature, weighted over the
+            levels as in the score: the mean of a map is the sample's anomaly score.
+        """
+        check_is_fitted(self)
+        X = self._validate_X(X, reset=False)
+        weights = torch.from_numpy(self._quadrature()[1])
+        maps = np.zeros(X.shape)
+        for chunk, error in self._errors(X, self.levels_):
+            error = self._channels_last(error).flatten(2).to("cpu", torch.float64)
+            maps[chunk.samples] += torch.tensordot(weights[chunk.levels], error, ([0], [1])).numpy()
+        if self.image_shape_ is None:
+            return maps
+        return maps.reshape(len(X), *self.image_shape_).mean(axis=3)
+
+    def explain(self, X: ArrayLike, levels: ArrayLike | None = None) -> Bunch:
+        """Show what the networks make of samples, for plots and for understanding.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes; the result takes memory for
+            ``3 * n_samples * len(levels)`` of them.
+        levels : array-like of float, default=None
+            Masking levels in [0, 1]; None takes ``levels_``.
+
+        Returns
+        -------
+        stages : Bunch
+            Arrays of float32 in the networks' units, where the training range is [-1, 1]; images
+            have their channels last, and no such axis if they have one channel.
+
+            - ``levels`` of shape (n_levels,);
+            - ``x``, ``embedding`` of shape (n_samples, ...);
+            - ``mask``, ``restored``, ``refined`` of shape (n_samples, n_levels, ...).
+        """
+        check_is_fitted(self)
+        X = self._validate_X(X, reset=False)
+        levels = self.levels_ if levels is None else np.asarray(levels, dtype=np.float64).ravel()
+        if len(levels) == 0 or not ((levels >= 0) & (levels <= 1)).all():
+            raise ValueError(f"explain takes levels in [0, 1], at least one. Got {levels}.")
+        parts: dict[str, NDArray[Any]] = {}
+        for chunk in self._ensemble().chunks(self._samples(X), levels):
+            for name in ("x", "embedding", "mask", "restored", "refined"):
+                part = self._to_numpy(getattr(chunk, name))
+                per_level = name not in ("x", "embedding")
+                if name not in parts:
+                    n_levels = len(levels) if per_level else 1
+                    parts[name] = np.empty((len(X), n_levels, *part.shape[2:]), np.float32)
+                parts[name][chunk.samples, chunk.levels if per_level else slice(None)] = part
+        parts["x"], parts["embedding"] = parts["x"][:, 0], parts["embedding"][:, 0]
+        return Bunch(levels=levels, **parts)
+
+    # Fitting
+
+    def _check_params(self) -> None:
+        owner = type(self).__name__
+        level_quadrature(self.level_rule, self.n_levels, owner)
+        check_bool("refine", self.refine, owner)
+        check_bool("embed", self.embed, owner)
+        check_option("mask", self.mask, owner, MASKS)
+        check_option("backbone", self.backbone, owner, BACKBONES)
+        for name in ("width", "n_blocks", "n_resolutions", "max_iter", "batch_size"):
+            if getattr(self, name) is not None:
+                remedy = "None chooses from the data."
+                check_integer(name, getattr(self, name), owner, minimum=1, remedy=remedy)
+        check_integer("levels_per_sample", self.levels_per_sample, owner, minimum=1)
+        if self.level_power is not None:
+            check_real("level_power", self.level_power, owner, 0, math.inf)
+        check_real("learning_rate", self.learning_rate, owner, 0, math.inf)
+        check_option("optimizer", self.optimizer, owner, OPTIMIZERS)
+        check_option("schedule", self.schedule, owner, SCHEDULES)
+        check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
+        check_option("precision", self.precision, owner, PRECISIONS)
+        self._check_contamination()
+
+    def _resolve_backbone(self) -> str:
+        if self.backbone == "unet" and self.image_shape_ is None:
+            raise ValueError(
+                f"The parameter 'backbone' of {type(self).__name__} is 'unet', which needs images, "
+                "but X has vectors. Pass images of shape (n, height, width[, channels]), or "
+                "image_shape."
+            )
+        if self.backbone == "auto":
+            return "mlp" if self.image_shape_ is None else "unet"
+        return self.backbone
+
+    def _split(self, n_samples: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Indices that choose the weights (95:5 in the paper), and those that train them."""
+        n_validation = min(math.ceil(self.validation_fraction * n_samples), n_samples - 1)
+        order = numpy_generator(seed, "split").permutation(n_samples)
+        return np.sort(order[:n_validation]), np.sort(order[n_validation:])
+
+    def _build_network(self, seed: int) -> MMRRNetwork:
+        backbone: Callable[[int, int], nn.Module]
+        if self.backbone_ == "mlp" or self.image_shape_ is None:
+            channels = self.n_features_in_
+            backbone = partial(ResidualMLP, **self._sizes(_MLP_SIZES))
+        else:
+            height, width, channels = self.image_shape_
+            deepest = max(1, min(4, int(math.log2(min(height, width)))))  # to 2x2 at the least
+            sizes = _UNET_SIZES | {"n_resolutions": deepest}
+            backbone = partial(UNet, **self._sizes(sizes))
+        with torch.device("meta"):  # torch's own initialisation would draw from the global state
+            network = MMRRNetwork(backbone, channels, self.refine, self.embed, self.mask)
+        network.to_empty(device="cpu")
+        network.initialise(torch_generator(seed, "weights"))
+        if self.backbone_ == "unet":
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network
+
+    def _sizes(self, defaults: dict[str, int]) -> dict[str, int]:
+        given = {name: getattr(self, name) for name in defaults}
+        return {name: defaults[name] if size is None else size for name, size in given.items()}
+
+    def _budget(self, device: torch.device) -> Budget:
+        few_features_learn_fast = int(np.clip(20 * self.n_features_in_, 150, 1000))
+        max_iter = _UNET_MAX_ITER if self.backbone_ == "unet" else few_features_learn_fast
+        return Budget(
+            max_iter=self.max_iter or max_iter,
+            batch_size=self.batch_size or _BATCH_SIZE[self.backbone_],
+            learning_rate=self.learning_rate,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            device=device,
+            dtype=resolve_precision(self.precision, device, self.backbone_ == "unet"),
+            verbose=self.verbose,
+        )
+
+    def _phases(self, network: MMRRNetwork) -> Iterator[Phase]:
+        """The two phases of section 3.4; the second sees the first one's best weights."""
+        power = _LEVEL_POWER[self.backbone_] if self.level_power is None else self.level_power
+
+        def restored(
+            x: Tensor, generator: torch.Generator
+        ) -> tuple[Tensor, Tensor, Tensor, Draws, Tensor]:
+            encoded = (x, *network.encode(x))
+            x, embedding, logits = (
+                t.repeat_interleave(self.levels_per_sample, dim=0) for t in encoded
+            )
+            level, draws = _draw(x, power, network.masking.random, generator)
+            mask, output = network.restore(embedding, logits, level, draws)
+            return x, embedding, mask, draws, output
+
+        def restoration_loss(x: Tensor, generator: torch.Generator) -> Tensor:
+            x, *_, output = restored(x, generator)
+            return sample_loss(x, output)
+
+        def refinement_loss(x: Tensor, generator: torch.Generator) -> Tensor:
+            with torch.no_grad():
+                x, embedding, mask, draws, output = restored(x, generator)
+            return sample_loss(x, network.refine(x, embedding, mask, draws, output))
+
+        trained = nn.ModuleList([network.embedding, network.masking, network.restoration])
+        yield Phase("restoration", trained, restoration_loss)
+        if network.refinement is not None:
+            yield Phase("refinement", network.refinement, refinement_loss)
+
+    # Scoring
+
+    def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        return -(self._level_losses(X) @ self._quadrature()[1])
+
+    def _level_losses(self, X: NDArray[Any], noise_seed: int | None = None) -> NDArray[np.float64]:
+        losses = np.empty((len(X), len(self.levels_)))
+        for chunk, error in self._errors(X, self.levels_, noise_seed):
+            mean = error.flatten(2).mean(dim=2, dtype=torch.float64)
+            losses[chunk.samples, chunk.levels] = mean.cpu().numpy()
+        return losses
+
+    def _errors(
+        self, X: NDArray[Any], levels: NDArray[np.float64], noise_seed: int | None = None
+    ) -> Iterator[tuple[Chunk, Tensor]]:
+        """Squared errors of shape (n_samples, n_levels, ...), chunk by chunk."""
+        for chunk in self._ensemble(noise_seed).chunks(self._samples(X), levels, self.verbose):
+            yield chunk, squared_error(chunk.x, chunk.refined)
+
+    def _ensemble(self, noise_seed: int | None = None) -> LevelEnsemble:
+        if self.refine and self.network_.refinement is None:
+            raise ValueError(
+                f"The parameter 'refine' of {type(self).__name__} is True, but it was fitted with "
+                "refine=False and has no refinement network. Fit again, or set refine=False."
+            )
+        device = resolve_device(self.device, type(self).__name__)
+        network = self.network_
+        if device.type != "cpu":  # the estimator keeps its own on the CPU: it pickles anywhere
+            network = copy.deepcopy(network).to(device)
+        return LevelEnsemble(
+            network=network,
+            refine=self.refine,
+            noise_seed=self.noise_seed_ if noise_seed is None else noise_seed,
+            device=device,
+            dtype=resolve_precision(self.precision, device, self.backbone_ == "unet"),
+        )
+
+    def _samples(self, X: NDArray[Any]) -> Samples:
+        return Samples(X, self.scaler_, self.image_shape_ if self.backbone_ == "unet" else None)
+
+    def _channels_last(self, x: Tensor) -> Tensor:
+        """Network output of (n_samples, n_levels, ...) in the order of the features of X."""
+        return x.movedim(2, -1) if self.backbone_ == "unet" else x
+
+    def _to_numpy(self, x: Tensor) -> NDArray[np.float32]:
+        """Network output as the user gave samples: images without an axis for one channel."""
+        output = self._channels_last(x).flatten(2).cpu().numpy()
+        if self.image_shape_ is None:
+            return output
+        shape = self.image_shape_ if self.image_shape_[2] > 1 else self.image_shape_[:2]
+        return output.reshape(*output.shape[:2], *shape)
+
+    def _quadrature(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return level_quadrature(self.level_rule, self.n_levels, type(self).__name__)
+
+    def _score_params(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("n_levels", "level_rule", "refine")}
+
+
+def _draw(
+    x: Tensor, level_power: float, uniform: bool, generator: torch.Generator
+) -> tuple[Tensor, Draws]:
+    """Levels u^level_power with u ~ U(0, 1), stratified over the batch, and fresh noise."""
+    n, device = len(x), x.device
+    strata = torch.randperm(n, generator=generator, device=device)
+    u = (strata + torch.rand(n, generator=generator, device=device)) / n
+    noise = torch.rand(x.shape, generator=generator, device=device) * 2 - 1
+    numbers = torch.rand(x.shape, generator=generator, device=device) if uniform else None
+    return u**level_power, Draws(noise, numbers)

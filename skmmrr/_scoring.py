@@ -1,0 +1,140 @@
+"""Runs a fitted network over samples and levels, in chunks of one constant shape.
+
+A chunk of another shape may take another kernel and round differently. So every chunk has
+the shape that the sample size, the number of levels and the device ask for, padded where samples
+or levels run out: a sample's score is the same alone, in any order and in any company.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from skmmrr._data import Samples
+from skmmrr._device import autocast, elements_per_chunk
+from skmmrr._random import torch_generator
+from skmmrr.network import Draws, MMRRNetwork
+
+# torch computes tanh and sigmoid of the elements that do not fill a vector of the CPU by another
+# formula. Chunks are whole vectors, so that no sample comes to lie there, or single samples.
+_VECTOR = 32
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some samples at some levels.
+
+    Attributes
+    ----------
+    samples, levels : slice
+        Which ones.
+    x, embedding : Tensor of shape (n_samples, 1, ...)
+    mask, restored, refined : Tensor of shape (n_samples, n_levels, ...)
+        `refined` is `restored` where there is no refinement.
+    """
+
+    samples: slice
+    levels: slice
+    x: Tensor
+    embedding: Tensor
+    mask: Tensor
+    restored: Tensor
+    refined: Tensor
+
+
+@dataclass(frozen=True)
+class LevelEnsemble:
+    """The network, where it runs, and the seed of its noise.
+
+    Attributes
+    ----------
+    network : MMRRNetwork
+        In evaluation mode, on the device.
+    refine : bool
+        Whether to run the refinement network.
+    noise_seed : int
+        One draw of noise per level, for all samples, made on the CPU from (seed, level).
+    """
+
+    network: MMRRNetwork
+    refine: bool
+    noise_seed: int
+    device: torch.device
+    dtype: torch.dtype
+
+    @torch.no_grad()
+    def chunks(
+        self, samples: Samples, levels: NDArray[np.float64], verbose: int = 0
+    ) -> Iterator[Chunk]:
+        """Pass over all samples and levels; the embedding network sees a sample once."""
+        n_levels, size = len(levels), samples.X.shape[1]
+        rows = max(1, elements_per_chunk(self.device) // size)
+        width = min(n_levels, rows)
+        unit = _VECTOR // math.gcd(_VECTOR, size)
+        height = max(1, rows // width // unit * unit)
+        groups = [_padded(start, width, n_levels) for start in range(0, n_levels, width)]
+        draws = [self._draws(samples, levels[index]) for _, index in groups]
+        starts = range(0, len(samples), height)
+        for start in tqdm(starts, desc="scoring", disable=not verbose):
+            rows_kept, index = _padded(start, height, len(samples))
+            x = samples.batch(index).to(self.device)
+            with autocast(self.dtype, self.device):
+                embedding, logits = self.network.encode(x)
+            for (levels_kept, _), (level, drawn) in zip(groups, draws, strict=True):
+                yield self._chunk(rows_kept, levels_kept, x, embedding, logits, level, drawn)
+
+    def _chunk(
+        self,
+        samples: slice,
+        levels: slice,
+        x: Tensor,
+        embedding: Tensor,
+        logits: Tensor,
+        level: Tensor,
+        drawn: Draws,
+    ) -> Chunk:
+        height, width = len(x), len(level)
+        x_wide, embedding_wide, logits_wide = (
+            t.repeat_interleave(width, dim=0) for t in (x, embedding, logits)
+        )
+        uniform = None if drawn.uniform is None else _tile(drawn.uniform, height)
+        tall = Draws(_tile(drawn.noise, height), uniform)
+        with autocast(self.dtype, self.device):
+            mask, restored = self.network.restore(
+                embedding_wide, logits_wide, level.repeat(height), tall
+            )
+            refined = restored
+            if self.refine:
+                refined = self.network.refine(x_wide, embedding_wide, mask, tall, restored)
+        s, g = samples.stop - samples.start, levels.stop - levels.start
+        cut = [t.unflatten(0, (height, width))[:s, :g] for t in (mask, restored, refined)]
+        return Chunk(samples, levels, x[:s, None], embedding[:s, None], *cut)
+
+    def _draws(self, samples: Samples, levels: NDArray[np.float64]) -> tuple[Tensor, Draws]:
+        """The levels of a group, and its noise of shape (n_levels, ...)."""
+        shape = samples.batch(np.zeros(1, dtype=np.intp)).shape[1:]
+        random = self.network.masking.random
+        noise, uniform = [], []
+        for level in levels:
+            generator = torch_generator(self.noise_seed, "noise", float(level))
+            noise.append(torch.rand(shape, generator=generator) * 2 - 1)
+            uniform.append(torch.rand(shape, generator=generator) if random else torch.empty(0))
+        level_tensor = torch.tensor(levels, dtype=torch.float32, device=self.device)
+        return level_tensor, Draws(
+            torch.stack(noise).to(self.device),
+            torch.stack(uniform).to(self.device) if random else None,
+        )
+
+
+def _padded(start: int, size: int, n: int) -> tuple[slice, NDArray[np.intp]]:
+    """The part [start, start + size) of n items, and its index with the last item repeated."""
+    return slice(start, min(start + size, n)), np.minimum(np.arange(start, start + size), n - 1)
+
+
+def _tile(t: Tensor, times: int) -> Tensor:
+    return t.repeat(times, *[1] * (t.ndim - 1))

@@ -1,0 +1,32 @@
+"""Fitted detectors that many tests look at and none may change."""
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+from skmmrr import MMRRDetector
+
+mpl.use("Agg")
+
+
+@pytest.fixture(scope="session")
+def images():
+    """All 8s of scikit-learn's digits: (174, 8, 8), float64 in [0, 16]."""
+    digits = load_digits()
+    return digits.images[digits.target == 8]
+
+
+@pytest.fixture(scope="session")
+def vectors():
+    return np.random.default_rng(0).normal(size=(120, 5)) * [1, 10, 0.1, 1, 3] + [0, 5, 1e3, 0, 0]
+
+
+@pytest.fixture(scope="session")
+def image_detector(images):
+    return MMRRDetector(n_levels=5, max_iter=20, width=8, random_state=0).fit(images[:60])
+
+
+@pytest.fixture(scope="session")
+def vector_detector(vectors):
+    return MMRRDetector(max_iter=60, random_state=0).fit(vectors[:100])

@@ -1,0 +1,478 @@
+"""MMRRDetector: what its docstring promises."""
+
+import copy
+import pickle
+import warnings
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skmmrr import MMRRDetector, PAPER_32x32, PAPER_256x256
+
+QUICK = dict(n_levels=3, max_iter=2, width=8, random_state=0)
+
+
+# What it detects
+
+
+def test_tells_uniform_outliers_from_blobs():
+    rng = np.random.default_rng(0)
+    centres = np.array([[0, 0], [4, 4], [-3, 5]])
+    blobs = centres[rng.integers(3, size=400)] + 0.6 * rng.normal(size=(400, 2))
+    X = np.concatenate([blobs[300:], rng.uniform(-8, 10, size=(100, 2))])
+    y = np.repeat([1, -1], 100)
+    detector = MMRRDetector(random_state=0).fit(blobs[:300])
+    assert roc_auc_score(y, detector.score_samples(X)) > 0.93
+    assert (detector.predict(X[:100]) == 1).mean() > 0.8
+
+
+def test_anomaly_map_points_at_the_changed_pixels():
+    images = np.tile(np.linspace(0, 1, 8), (30, 8, 1))
+    images = images + 0.02 * np.random.default_rng(0).normal(size=images.shape)
+    detector = MMRRDetector(n_levels=5, max_iter=60, width=8, random_state=0).fit(images[:29])
+    broken = images[29:].copy()
+    broken[0, 2:4, 0:2] = 1.0
+    where = detector.anomaly_map(broken)[0]
+    assert where[2:4, 0:2].min() > np.delete(where.ravel(), [16, 17, 24, 25]).max()
+
+
+# What X may be
+
+
+def image_forms(images):
+    flat = images.reshape(len(images), -1)
+    return {
+        "(n, h, w)": images,
+        "(n, h, w, 1)": images[..., None],
+        "flat": flat,
+        "list": images.tolist(),
+        "float32": images.astype(np.float32),
+        "uint8": images.astype(np.uint8),
+        "Fortran order": np.asfortranarray(images),
+    }
+
+
+@pytest.mark.parametrize("form", ["(n, h, w, 1)", "flat", "list", "float32", "uint8"])
+def test_forms_of_images_are_interchangeable_at_fit(images, form):
+    expected = MMRRDetector(**QUICK).fit(images[:20]).score_samples(images[20:30])
+    detector = MMRRDetector(**QUICK, image_shape=(8, 8)).fit(image_forms(images[:20])[form])
+    assert_array_equal(detector.score_samples(images[20:30]), expected)
+    assert detector.n_features_in_ == 64
+    assert detector.image_shape_ == (8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    "form", ["(n, h, w, 1)", "flat", "list", "float32", "uint8", "Fortran order"]
+)
+def test_forms_of_images_are_interchangeable_at_predict(image_detector, images, form):
+    X = image_forms(images[:5])[form]
+    assert_array_equal(image_detector.score_samples(X), image_detector.score_samples(images[:5]))
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (1, 7), (3, 9, 3), (11, 10, 2)])
+def test_any_height_width_and_channel_count(shape):
+    X = np.random.default_rng(0).random((6, *shape))
+    detector = MMRRDetector(**QUICK, image_shape=shape).fit(X)
+    assert detector.anomaly_map(X).shape == (6, *shape[:2])
+    assert detector.explain(X).restored.shape == (6, 3, *shape)
+
+
+def test_read_only_memmap_of_bytes_is_read_in_batches(tmp_path, images):
+    file = np.memmap(tmp_path / "images", np.uint8, "w+", shape=images.shape)
+    file[:] = images
+    file.flush()
+    X = np.memmap(tmp_path / "images", np.uint8, "r", shape=images.shape)
+    expected = MMRRDetector(**QUICK).fit(images).score_samples(images)
+    assert_array_equal(MMRRDetector(**QUICK).fit(X).score_samples(X), expected)
+
+
+def test_mlp_takes_images_too(images):
+    detector = MMRRDetector(**QUICK, backbone="mlp").fit(images)
+    assert detector.anomaly_map(images).shape == images.shape
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.random.default_rng(0).normal(size=(2, 3)),
+        np.ones((10, 3)),
+        np.repeat(np.random.default_rng(0).normal(size=(2, 3)), 5, axis=0),
+        np.random.default_rng(0).normal(size=(5, 1)),
+        np.arange(20).reshape(10, 2),
+        np.arange(20).reshape(10, 2) % 3 == 0,
+    ],
+    ids=["two samples", "constant", "duplicates", "one feature", "int", "bool"],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_awkward_training_sets_work(X):
+    scores = MMRRDetector(**QUICK).fit(X).score_samples(X)
+    assert np.isfinite(scores).all()
+
+
+def test_unseen_values_beyond_the_range_are_abnormal(vector_detector, vectors):
+    far = vectors[:1].copy()
+    far[0, 1] = 1e6
+    assert vector_detector.score_samples(far) < vector_detector.score_samples(vectors).min()
+
+
+# What scores are
+
+
+def test_a_score_does_not_depend_on_company(image_detector, vector_detector, images, vectors):
+    rng = np.random.default_rng(0)
+    for detector, X in ((image_detector, images[:40]), (vector_detector, vectors)):
+        scores = detector.score_samples(X)
+        order = rng.permutation(len(X))
+        assert_allclose(detector.score_samples(X[order]), scores[order], rtol=1e-9)
+        assert_allclose(detector.score_samples(X[7:19]), scores[7:19], rtol=1e-9)
+        for i in (0, 5, 37):
+            assert_allclose(detector.score_samples(X[i : i + 1]), scores[i : i + 1], rtol=1e-9)
+        other = copy.deepcopy(detector).set_params(batch_size=3)
+        assert_array_equal(other.score_samples(X), scores)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_score_does_not_depend_on_company_at_other_thread_counts(image_detector, images, threads):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        scores = image_detector.score_samples(images[:40])
+        assert_allclose(image_detector.score_samples(images[3:9]), scores[3:9], rtol=1e-9)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_same_seed_same_scores_and_global_states_untouched(vectors):
+    torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    first, second = (MMRRDetector(**QUICK).fit(vectors).score_samples(vectors) for _ in range(2))
+    assert_array_equal(first, second)
+    assert_array_equal(torch.get_rng_state(), torch_state)
+    assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+
+
+def test_without_a_seed_refits_differ_but_scores_repeat(vectors):
+    detector = MMRRDetector(**(QUICK | {"random_state": None}))
+    scores = detector.fit(vectors).score_samples(vectors)
+    assert_array_equal(detector.score_samples(vectors), scores)
+    assert (detector.fit(vectors).score_samples(vectors) != scores).any()
+
+
+def test_score_is_the_negative_mean_of_the_level_losses(image_detector, images):
+    losses = image_detector.level_losses(images[:4])
+    assert losses.shape == (4, 5)
+    assert_allclose(image_detector.score_samples(images[:4]), -losses.mean(axis=1))
+
+
+def test_mean_of_a_map_is_the_anomaly_score(image_detector, vector_detector, images, vectors):
+    for detector, X in ((image_detector, images[:9]), (vector_detector, vectors[:9])):
+        maps = detector.anomaly_map(X)
+        assert maps.shape == X.shape
+        assert_allclose(maps.reshape(9, -1).mean(axis=1), -detector.score_samples(X), rtol=1e-5)
+
+
+def test_level_losses_follow_from_what_explain_returns(image_detector, images):
+    stages = image_detector.explain(images[:3])
+    assert stages.mask.shape == stages.restored.shape == stages.refined.shape == (3, 5, 8, 8)
+    assert_allclose(
+        stages.mask.mean(axis=(2, 3)), np.tile(image_detector.levels_, (3, 1)), atol=1e-6
+    )
+    error = np.square(stages.x[:, None] - stages.refined).mean(axis=(2, 3))
+    assert_allclose(image_detector.level_losses(images[:3]), error, rtol=1e-5)
+
+
+def test_noise_seed_changes_the_losses_and_not_the_estimator(image_detector, images):
+    before = image_detector.level_losses(images[:3])
+    assert (image_detector.level_losses(images[:3], noise_seed=1) != before).any()
+    assert_array_equal(image_detector.level_losses(images[:3]), before)
+
+
+def test_scores_are_a_mean_so_that_rules_are_comparable(image_detector, images):
+    detector = copy.deepcopy(image_detector).set_params(n_levels=60)
+    uniform = detector.score_samples(images)
+    detector.set_params(level_rule="gauss-legendre", n_levels=8)
+    assert len(detector.levels_) == 10
+    assert detector.level_losses(images[:2]).shape == (2, 10)
+    assert_allclose(detector.score_samples(images).mean(), uniform.mean(), rtol=0.1)
+
+
+def test_refinement_can_be_left_out_after_fit(image_detector, images):
+    detector = copy.deepcopy(image_detector).set_params(refine=False)
+    stages = image_detector.explain(images[:2])
+    error = np.square(stages.x[:, None] - stages.restored).mean(axis=(2, 3))
+    assert_allclose(detector.level_losses(images[:2]), error, rtol=1e-5)
+    detector = MMRRDetector(**QUICK, refine=False).fit(images).set_params(refine=True)
+    with pytest.raises(ValueError, match=r"'refine'.*no refinement network"):
+        detector.score_samples(images)
+
+
+def test_phase_one_does_not_know_of_phase_two(images):
+    with_it, without = (MMRRDetector(**QUICK, refine=r).fit(images) for r in (True, False))
+    with_it.set_params(refine=False)
+    assert_array_equal(with_it.score_samples(images), without.score_samples(images))
+
+
+def test_scoring_changes_nothing_on_the_estimator(image_detector, images):
+    before = pickle.dumps(image_detector)
+    for method in ("score_samples", "predict", "anomaly_map", "level_losses", "explain"):
+        getattr(image_detector, method)(images[:2])
+    assert pickle.dumps(image_detector) == before
+
+
+# Thresholds
+
+
+def test_auto_contamination_is_the_5_percent_quantile_of_held_out_normals(vectors):
+    detector = MMRRDetector(**QUICK, validation_fraction=0.5).fit(vectors)
+    flagged = (detector.predict(vectors) == -1).mean()
+    assert 0.02 < flagged < 0.1
+
+
+def test_contamination_is_a_share_of_the_training_samples(vectors):
+    labels = MMRRDetector(**QUICK, contamination=0.25).fit_predict(vectors)
+    assert (labels == -1).sum() == 30
+
+
+@pytest.mark.parametrize(
+    "change", [{"n_levels": 9}, {"level_rule": "gauss-legendre"}, {"refine": False}]
+)
+def test_a_threshold_is_never_stale(image_detector, images, change):
+    detector = copy.deepcopy(image_detector).set_params(**change)
+    before = image_detector.score_samples(images[:2])
+    assert (detector.score_samples(images[:2]) != before).any()
+    for method in (detector.predict, detector.decision_function):
+        with pytest.raises(NotFittedError, match=r"belongs to .*calibrate\(X\)"):
+            method(images)
+    scores = detector.calibrate(images).score_samples(images)
+    assert_allclose(detector.offset_, np.quantile(scores, 0.05))
+    assert (detector.predict(images) == np.where(scores >= detector.offset_, 1, -1)).all()
+
+
+# Ablations and presets
+
+
+@pytest.mark.parametrize("mask", ["learned", "constant", "bernoulli"])
+@pytest.mark.parametrize("embed", [True, False])
+def test_ablations_fit_and_score(images, mask, embed):
+    detector = MMRRDetector(**QUICK, mask=mask, embed=embed).fit(images[:10])
+    assert np.isfinite(detector.score_samples(images)).all()
+    assert_allclose(detector.explain(images[:2]).mask[:, [0, -1]].mean(axis=(2, 3)), [[0, 1]] * 2)
+
+
+@pytest.mark.parametrize(("preset", "resolutions"), [(PAPER_32x32, 4), (PAPER_256x256, 5)])
+def test_presets_splat_into_the_constructor(preset, resolutions):
+    detector = MMRRDetector(**preset | {"width": 2, "max_iter": 1, "n_levels": 2, "n_blocks": 1})
+    detector.fit(np.random.default_rng(0).random((3, 32, 32)))
+    assert len(detector.network_.restoration.backbone.encoder) == resolutions
+    assert clone(MMRRDetector(**preset)).get_params()["learning_rate"] == 1e-4
+
+
+# Training, as seen from outside
+
+
+def test_history_and_n_iter_report_both_phases(image_detector):
+    assert list(image_detector.history_) == ["restoration", "refinement"]
+    assert_array_equal(image_detector.n_iter_, [20, 20])
+    for log in image_detector.history_.values():
+        assert set(log) == {"step", "train_loss", "validation_loss", "learning_rate"}
+
+
+def test_ctrl_c_leaves_a_fitted_estimator(monkeypatch, vectors):
+    calls = 0
+
+    def interrupt(*args, **kwargs):
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise KeyboardInterrupt
+        return draw(*args, **kwargs)
+
+    from skmmrr import _mmrr
+
+    draw = _mmrr._draw
+    monkeypatch.setattr(_mmrr, "_draw", interrupt)
+    with pytest.warns(UserWarning, match="interrupted in phase 'restoration'"):
+        detector = MMRRDetector(max_iter=100, random_state=0).fit(vectors)
+    assert len(detector.n_iter_) == 1
+    assert set(detector.predict(vectors)) <= {-1, 1}
+
+
+def test_tied_scores_warn():
+    with pytest.warns(UserWarning, match="same score"):
+        MMRRDetector(**QUICK, contamination=0.1).fit(np.ones((20, 2)))
+
+
+def test_verbose_shows_both_phases(capsys, vectors):
+    MMRRDetector(**QUICK).fit(vectors)
+    assert capsys.readouterr() == ("", "")
+    MMRRDetector(**QUICK, verbose=1).fit(vectors)
+    error = capsys.readouterr().err
+    assert "restoration" in error
+    assert "refinement" in error
+
+
+# scikit-learn's tools
+
+
+@pytest.mark.parametrize("dump", [pickle.dumps, lambda d: joblib.hash(d) and pickle.dumps(d)])
+def test_pickling_keeps_scores(image_detector, images, dump):
+    again = pickle.loads(dump(image_detector))
+    assert_array_equal(again.score_samples(images[:5]), image_detector.score_samples(images[:5]))
+
+
+def test_networks_live_on_the_cpu_so_that_pickles_load_anywhere(image_detector):
+    assert {p.device.type for p in image_detector.network_.parameters()} == {"cpu"}
+
+
+def test_clone_forgets_the_fit(image_detector):
+    assert not hasattr(clone(image_detector), "network_")
+
+
+def test_pipeline_and_cross_validation(vectors):
+    pipeline = make_pipeline(StandardScaler(), MMRRDetector(**QUICK))
+    assert np.isfinite(cross_val_score(pipeline, vectors, cv=2)).all()
+
+
+def test_grid_search_with_labels_in_parallel(vectors):
+    X = np.concatenate([vectors, vectors[:20] + 50])
+    y = np.repeat([1, -1], [120, 20])
+    cv, parameters = StratifiedKFold(2), {"embed": [True, False]}
+    detector = MMRRDetector(**QUICK)
+    grid = GridSearchCV(detector, parameters, scoring="roc_auc", cv=cv, n_jobs=2).fit(X, y)
+    assert grid.best_score_ > 0.5
+
+
+def test_grid_search_without_labels(vectors):
+    grid = GridSearchCV(MMRRDetector(**QUICK), {"max_iter": [1, 40]}, cv=2).fit(vectors)
+    assert grid.best_params_ == {"max_iter": 40}
+    expected = grid.best_estimator_.score_samples(vectors).mean()
+    assert_allclose(grid.best_estimator_.score(vectors), expected)
+
+
+def test_data_frames_give_feature_names(vectors):
+    frame = pd.DataFrame(vectors, columns=list("abcde"))
+    detector = MMRRDetector(**QUICK).fit(frame)
+    assert_array_equal(detector.feature_names_in_, list("abcde"))
+    with pytest.raises(ValueError, match="feature names"):
+        detector.score_samples(frame[list("edcba")])
+
+
+def test_html_repr_names_the_class():
+    assert "MMRRDetector" in MMRRDetector()._repr_html_()
+
+
+# Bad input
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "match"),
+    [
+        ({"n_levels": 0}, ValueError, "'n_levels' of MMRRDetector must be an int of at least 2"),
+        ({"level_rule": "simpson"}, ValueError, "'level_rule'.*'uniform'.*Got 'simpson'"),
+        ({"contamination": 0.9}, ValueError, r"'contamination'.*\(0, 0.5\].*Got 0.9"),
+        ({"contamination": "often"}, TypeError, "'contamination'.*'auto' is allowed"),
+        ({"mask": "soft"}, ValueError, "'mask'.*'bernoulli'"),
+        ({"backbone": "vit"}, ValueError, "'backbone'.*'unet'"),
+        ({"backbone": "unet"}, ValueError, "needs images.*image_shape"),
+        ({"image_shape": (2, 3)}, ValueError, r"'image_shape'.*multiply out.*6.*5 features"),
+        ({"image_shape": 5}, ValueError, r"'image_shape'.*\(height, width\)"),
+        ({"image_shape": (5, 0)}, ValueError, "positive ints"),
+        ({"max_iter": 0}, ValueError, "'max_iter'.*at least 1.*None chooses"),
+        ({"batch_size": 1.5}, TypeError, "'batch_size'.*Got 1.5"),
+        ({"learning_rate": -1}, ValueError, "'learning_rate'"),
+        ({"level_power": 0}, ValueError, "'level_power'"),
+        ({"validation_fraction": 1.0}, ValueError, r"'validation_fraction'.*\(0, 1\)"),
+        ({"optimizer": "sgd"}, ValueError, "'optimizer'.*'radam'"),
+        ({"schedule": "step"}, ValueError, "'schedule'"),
+        ({"precision": "int8"}, ValueError, "'precision'"),
+        ({"refine": "yes"}, TypeError, "'refine'.*True or False"),
+        ({"device": "cuda:7"}, ValueError, "'device'.*Use device='auto'"),
+        ({"random_state": "lucky"}, ValueError, "cannot be used to seed"),
+    ],
+)
+def test_bad_parameters_are_named(vectors, params, error, match):
+    with pytest.raises(error, match=match):
+        MMRRDetector(**params).fit(vectors)
+
+
+def with_value(X, value):
+    X = np.array(X, dtype=complex if isinstance(value, complex) else float)
+    X[1, 1] = value
+    return X
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "match"),
+    [
+        (lambda X: with_value(X, np.nan), ValueError, "NaN"),
+        (lambda X: with_value(X, np.inf), ValueError, "infinity"),
+        (lambda X: with_value(X, 1j), ValueError, "Complex"),
+        (lambda X: sparse.csr_array(X), TypeError, "[Ss]parse"),
+        (lambda X: X[:0], ValueError, "0 sample"),
+        (lambda X: X[:, :0], ValueError, "0 feature"),
+        (lambda X: X[0], ValueError, "Reshape your data"),
+        (lambda X: X.astype(str).astype(object) + "?", ValueError, "could not convert"),
+        (lambda X: X.reshape(2, 2, 3, 10, 5), ValueError, "5 dimensions"),
+    ],
+    ids=["nan", "inf", "complex", "sparse", "empty", "no feature", "1-d", "strings", "5-d"],
+)
+def test_bad_samples_are_refused(vector_detector, vectors, spoil, error, match):
+    with pytest.raises(error, match=match):
+        MMRRDetector().fit(spoil(vectors))
+    with pytest.raises(error, match=match):
+        vector_detector.predict(spoil(vectors))
+
+
+def test_one_sample_is_too_few(vectors):
+    with pytest.raises(ValueError, match="1 sample"):
+        MMRRDetector().fit(vectors[:1])
+
+
+def test_channels_first_is_refused_with_the_transpose(image_detector):
+    X = np.random.default_rng(0).random((5, 3, 16, 12))
+    with pytest.raises(ValueError, match=r"channels-first.*X\.transpose\(0, 2, 3, 1\)"):
+        MMRRDetector().fit(X)
+    with pytest.raises(ValueError, match=r"X\.transpose\(0, 2, 3, 1\)"):
+        image_detector.predict(np.zeros((2, 1, 8, 8)))
+    assert MMRRDetector(**QUICK, image_shape=(3, 16, 12)).fit(X).image_shape_ == (3, 16, 12)
+
+
+@pytest.mark.parametrize("shape", [(2, 8, 9), (2, 8, 8, 3), (2, 16, 16)])
+def test_images_of_another_shape_are_refused(image_detector, shape):
+    with pytest.raises(ValueError, match=r"was fitted on \(8, 8, 1\)"):
+        image_detector.predict(np.zeros(shape))
+
+
+def test_flat_images_of_another_size_are_refused(image_detector):
+    with pytest.raises(ValueError, match="65 features, but MMRRDetector is expecting 64"):
+        image_detector.predict(np.zeros((2, 65)))
+
+
+def test_explain_refuses_levels_outside_the_unit_interval(image_detector, images):
+    with pytest.raises(ValueError, match=r"levels in \[0, 1\]"):
+        image_detector.explain(images[:1], levels=[0.5, 1.5])
+
+
+@pytest.mark.parametrize(
+    "method", ["predict", "score_samples", "anomaly_map", "level_losses", "explain"]
+)
+def test_unfitted_detectors_say_so(vectors, method):
+    with pytest.raises(NotFittedError, match="fit"):
+        getattr(MMRRDetector(), method)(vectors)
+
+
+def test_a_failed_fit_trains_nothing(vectors):
+    detector = MMRRDetector(level_rule="simpson")
+    with pytest.raises(ValueError, match="level_rule"), warnings.catch_warnings():
+        detector.fit(vectors)
+    assert not vars(detector).keys() & {"network_", "n_features_in_"}
