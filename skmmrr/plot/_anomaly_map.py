@@ -1,0 +1,97 @@
+"""Where samples are abnormal, over the samples."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from skmmrr.plot._pyplot import as_picture, pyplot
+
+
+class AnomalyMapDisplay:
+    """Images above, the same images under their anomaly maps below, on one colour scale.
+
+    Parameters
+    ----------
+    images : ndarray of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
+        In the units of the detector, where the training range is [-1, 1].
+    maps : ndarray of shape (n_samples, height, width) or (n_samples, n_features)
+        As returned by :meth:`skmmrr.MMRRDetector.anomaly_map`.
+    titles : list of str, default=None
+        One a sample.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+    axes_ : ndarray of matplotlib.axes.Axes of shape (2, n_samples)
+    """
+
+    def __init__(
+        self, *, images: NDArray[Any], maps: NDArray[Any], titles: list[str] | None = None
+    ) -> None:
+        self.images = images
+        self.maps = maps
+        self.titles = titles
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: ArrayLike, *, titles: list[str] | None = None
+    ) -> Self:
+        """Map a few samples with a fitted detector and draw them.
+
+        Parameters
+        ----------
+        estimator : MMRRDetector
+            Fitted.
+        X : array-like
+            A few samples in any of the forms that its ``fit`` takes.
+        titles : list of str, default=None
+            One a sample; None writes the anomaly scores.
+
+        Returns
+        -------
+        display : AnomalyMapDisplay
+        """
+        maps = estimator.anomaly_map(X)
+        images = estimator.explain(X, levels=[1.0]).x
+        if titles is None:
+            titles = [f"score {m.mean():.3g}" for m in maps]
+        return cls(images=images, maps=maps, titles=titles).plot()
+
+    def plot(self) -> Self:
+        """Draw images, maps and the colour bar.
+
+        Returns
+        -------
+        display : AnomalyMapDisplay
+        """
+        plt, n = pyplot(type(self).__name__), len(self.images)
+        strips = self.images.ndim == 2
+        self.figure_, self.axes_ = plt.subplots(
+            2,
+            n,
+            figsize=(1.5 * n + 1, 1.9 if strips else 3.3),
+            squeeze=False,
+            layout="constrained",
+        )
+        aspect, highest = "auto" if strips else "equal", float(np.max(self.maps))
+        for i, (top, bottom) in enumerate(self.axes_.T):
+            picture = as_picture(self.images[i])
+            for ax in (top, bottom):
+                ax.imshow(picture, cmap="gray", vmin=-1, vmax=1, aspect=aspect)
+                ax.set(xticks=[], yticks=[])
+            share = 1.0 if strips else 0.7
+            overlay = bottom.imshow(
+                np.atleast_2d(self.maps[i]),
+                cmap="inferno",
+                vmin=0,
+                vmax=highest,
+                alpha=share,
+                aspect=aspect,
+            )
+            if self.titles is not None:
+                top.set_title(self.titles[i], fontsize=9)
+        bar = self.figure_.colorbar(overlay, ax=self.axes_[1].tolist(), shrink=0.9)
+        bar.set_label("squared error", fontsize=8)
+        bar.ax.tick_params(labelsize=8)
+        return self

@@ -1,0 +1,65 @@
+"""The losses of each training phase."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from skmmrr.plot._pyplot import pyplot
+
+
+class LearningCurveDisplay:
+    """Training and validation loss over the steps, one panel a phase.
+
+    Parameters
+    ----------
+    history : dict of str to dict of str to ndarray
+        The ``history_`` of a fitted detector: phase, then ``step``, ``train_loss``,
+        ``validation_loss``.
+
+    Attributes
+    ----------
+    figure_ : matplotlib.figure.Figure
+    axes_ : ndarray of matplotlib.axes.Axes of shape (n_phases,)
+    """
+
+    def __init__(self, *, history: dict[str, dict[str, NDArray[np.float64]]]) -> None:
+        self.history = history
+
+    @classmethod
+    def from_estimator(cls, estimator: Any) -> Self:
+        """Draw the losses of a fitted detector.
+
+        Parameters
+        ----------
+        estimator : MMRRDetector
+            Fitted.
+
+        Returns
+        -------
+        display : LearningCurveDisplay
+        """
+        return cls(history=estimator.history_).plot()
+
+    def plot(self) -> Self:
+        """Draw the losses on a logarithmic scale and mark the weights that were kept.
+
+        Returns
+        -------
+        display : LearningCurveDisplay
+        """
+        plt, n = pyplot(type(self).__name__), len(self.history)
+        self.figure_, axes = plt.subplots(
+            1, n, figsize=(4.2 * n, 3.2), squeeze=False, layout="constrained"
+        )
+        self.axes_ = axes[0]
+        for ax, (phase, log) in zip(self.axes_, self.history.items(), strict=True):
+            best = int(np.argmin(log["validation_loss"]))
+            ax.plot(log["step"], log["train_loss"], label="training")
+            ax.plot(log["step"], log["validation_loss"], label="validation")
+            ax.plot(log["step"][best], log["validation_loss"][best], "ko", label="kept")
+            ax.set(xlabel="optimiser step", yscale="log", title=phase)
+            ax.grid(alpha=0.3, which="both")
+        self.axes_[0].set_ylabel("mean squared error")
+        self.axes_[-1].legend()
+        return self

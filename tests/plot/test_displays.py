@@ -1,0 +1,80 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from skmmrr.plot import (
+    AnomalyMapDisplay,
+    LearningCurveDisplay,
+    MaskingLevelsDisplay,
+    ScoreHistogramDisplay,
+)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def test_masking_levels_of_images(image_detector, images):
+    display = MaskingLevelsDisplay.from_estimator(image_detector, images[:2], levels=(0, 0.5, 1))
+    assert display.axes_.shape == (6, 4)
+    assert [ax.get_title() for ax in display.axes_[0, 1:]] == ["level 0", "level 0.5", "level 1"]
+    mask_at_one = display.axes_[0, 3].images[0].get_array()
+    assert_array_equal(mask_at_one, np.ones((8, 8)))
+
+
+def test_masking_levels_of_vectors(vector_detector, vectors):
+    display = MaskingLevelsDisplay.from_estimator(vector_detector, vectors[:1])
+    assert display.axes_[1, 2].images[0].get_array().shape == (1, 5)
+
+
+def test_anomaly_maps_share_one_scale(image_detector, images):
+    display = AnomalyMapDisplay.from_estimator(image_detector, images[:3])
+    assert display.axes_.shape == (2, 3)
+    overlays = [ax.images[1] for ax in display.axes_[1]]
+    assert {overlay.get_clim() for overlay in overlays} == {(0, display.maps.max())}
+    assert_allclose(display.maps, image_detector.anomaly_map(images[:3]))
+
+
+def test_anomaly_maps_of_vectors(vector_detector, vectors):
+    assert AnomalyMapDisplay.from_estimator(vector_detector, vectors[:2]).axes_.shape == (2, 2)
+
+
+def test_colour_images_are_drawn_in_colour():
+    rng = np.random.default_rng(0)
+    display = AnomalyMapDisplay(images=rng.uniform(-1, 1, (1, 4, 5, 3)), maps=rng.random((1, 4, 5)))
+    assert display.plot().axes_[0, 0].images[0].get_array().shape == (4, 5, 3)
+
+
+def test_learning_curve_marks_the_kept_weights(image_detector):
+    display = LearningCurveDisplay.from_estimator(image_detector)
+    assert [ax.get_title() for ax in display.axes_] == ["restoration", "refinement"]
+    kept = display.axes_[0].lines[2].get_ydata()
+    assert_array_equal(kept, image_detector.history_["restoration"]["validation_loss"].min())
+
+
+def test_score_histogram_draws_the_threshold(vector_detector, vectors):
+    y = np.repeat([1, -1], [100, 20])
+    display = ScoreHistogramDisplay.from_estimator(vector_detector, vectors, y)
+    assert display.ax_.lines[0].get_xdata()[0] == -vector_detector.offset_
+    assert_allclose(display.anomaly_score, -vector_detector.score_samples(vectors))
+    labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
+    assert sorted(labels) == ["anomalies", "normal", "threshold"]
+
+
+def test_score_histogram_draws_into_given_axes():
+    ax = plt.figure().add_subplot()
+    assert ScoreHistogramDisplay.from_predictions([1.0, 2.0], ax=ax).ax_ is ax
+
+
+def test_score_histogram_refuses_other_labels():
+    with pytest.raises(ValueError, match=r"\+1 \(normal\) and -1.*\[0 1\].*np.where"):
+        ScoreHistogramDisplay.from_predictions([1.0, 2.0], [0, 1])
+
+
+def test_without_matplotlib_the_error_names_the_extra(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=r"ScoreHistogramDisplay needs.*skmmrr\[plot\]"):
+        ScoreHistogramDisplay.from_predictions([1.0, 2.0])
