@@ -1,0 +1,1 @@
+"""Measurements, one a command: ``python -m skmmrr.benchmark --help``."""

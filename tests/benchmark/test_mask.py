@@ -1,0 +1,25 @@
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from skmmrr.benchmark.mask import bisection_mask, lml_mask, measure_mask
+from skmmrr.network import level_mask
+
+
+@pytest.mark.parametrize("reference", [lml_mask, bisection_mask])
+def test_references_compute_the_same_mask_and_gradient(reference):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(5, 200, generator=generator) * 3
+    grad, level = torch.randn(5, 200, generator=generator), torch.linspace(0.1, 0.9, 5)
+    results = []
+    for way in (level_mask, reference):
+        leaf = logits.clone().requires_grad_()
+        mask = way(leaf, level)
+        mask.backward(grad)
+        results.append((mask.detach(), leaf.grad))
+    assert_allclose(results[0][0], results[1][0], atol=1e-5)
+    assert_allclose(results[0][1], results[1][1], atol=1e-5)
+
+
+def test_table_has_a_row_for_each_way_and_scale():
+    assert len(measure_mask(rows=3, elements=20, repeats=1).splitlines()) == 4 + 3 * 4
