@@ -18,6 +18,7 @@ takes one.
 # cross-validated likelihood of the normal digits.
 
 import argparse
+import copy
 import time
 from pathlib import Path
 
@@ -42,7 +43,9 @@ arguments = parser.parse_args()
 def baseline_scores(train, test):
     """Scores of the classical detectors, higher for more normal."""
     train, test = train.reshape(len(train), -1) / 16, test.reshape(len(test), -1) / 16
-    kde = GridSearchCV(KernelDensity(), {"bandwidth": np.logspace(-1.5, 0.5, 20)})
+    # One leaf: between several, scikit-learn 1.9 sums log-densities with errors of 1,000 nats.
+    kde = KernelDensity(leaf_size=len(train))
+    kde = GridSearchCV(kde, {"bandwidth": np.logspace(-1.5, 0.5, 20)})
     neighbours = NearestNeighbors(n_neighbors=2).fit(train)
     forest = IsolationForest(random_state=arguments.seed)
     return {
@@ -56,8 +59,8 @@ def baseline_scores(train, test):
 # %%
 # The table
 # ---------
-# AUROC on the unseen images. The refinement is left out after the fit, so that both columns come
-# from the same networks.
+# AUROC on the unseen images. The second column leaves the refinement out after the fit, at 8
+# quadrature levels to save time: both columns come from the same networks.
 
 names = ("MMRR", "MMRR w/o refinement", "OC-SVM", "KDE", "2-NN", "IForest")
 table = []
@@ -70,9 +73,8 @@ for digit in arguments.digits:
     fitted = time.perf_counter()
     scores = {"MMRR": detector.score_samples(test)}
     seconds = (fitted - start, time.perf_counter() - fitted)
-    detector.set_params(refine=False)
-    scores["MMRR w/o refinement"] = detector.score_samples(test)
-    detector.set_params(refine=True)
+    few = copy.deepcopy(detector).set_params(level_rule="gauss-legendre", n_levels=8)
+    scores["MMRR w/o refinement"] = few.set_params(refine=False).score_samples(test)
     scores |= baseline_scores(train, test)
     table.append([roc_auc_score(y_test, scores[name]) for name in names])
     cells = " | ".join(f"{value:.4f}" for value in table[-1])

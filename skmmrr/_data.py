@@ -59,7 +59,7 @@ class Samples:
         return len(self.X)
 
     def batch(self, index: NDArray[np.intp] | slice) -> torch.Tensor:
-        """Samples by index: (n, channels, height, width) in channels-last memory, or (n, d)."""
+        """Samples by index: (n, channels, height, width), channels last in memory, or (n, d)."""
         x = torch.from_numpy(self.scaler(self.X[index]))
         if self.image_shape is None:
             return x

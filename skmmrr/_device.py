@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
+from torch import nn
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -41,6 +42,18 @@ def resolve_precision(precision: str, device: torch.device, convolutional: bool)
     return torch.bfloat16 if precision == "bfloat16" else torch.float32
 
 
+def to_device(x: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Bring a batch to the device, images in the memory layout that is fast there."""
+    if x.ndim != 4:
+        return x.to(device, non_blocking=True)
+    return x.to(device, memory_format=_memory_format(device), non_blocking=True)
+
+
+def module_to_device(module: nn.Module, device: torch.device) -> None:
+    """Move a network to the device, convolutions in the memory layout that is fast there."""
+    module.to(device).to(memory_format=_memory_format(device))  # type: ignore[call-overload]
+
+
 def elements_per_chunk(device: torch.device) -> int:
     """Elements of input that one scoring pass takes: what a CPU's cache, or a GPU, likes."""
     return 2**15 if device.type == "cpu" else 2**22
@@ -51,6 +64,12 @@ def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager
     if dtype == torch.float32:
         return nullcontext()
     return torch.autocast(device.type, dtype=dtype)
+
+
+def _memory_format(device: torch.device) -> torch.memory_format:
+    # On a CPU, group norm is ten times slower on channels-last tensors than on contiguous ones
+    # (torch 2.13, 64 x 32 x 8 x 8), which convolutions do not make up for.
+    return torch.contiguous_format if device.type == "cpu" else torch.channels_last
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -1,16 +1,19 @@
 """From a seed to generators, in one place; the global random states are never touched."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
-
-if TYPE_CHECKING:
-    import torch
 
 
 def draw_seed(random_state: Any) -> int:
-    """Resolve scikit-learn's `random_state` (None, int or RandomState) to one seed."""
+    """Resolve scikit-learn's `random_state` (None, int or RandomState) to one seed.
+
+    None takes fresh entropy, where scikit-learn would draw from numpy's global state.
+    """
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31 - 1))
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
@@ -20,11 +23,9 @@ def numpy_generator(seed: int, *key: int | float | str) -> np.random.Generator:
 
 
 def torch_generator(
-    seed: int, *key: int | float | str, device: "torch.device | str" = "cpu"
-) -> "torch.Generator":
+    seed: int, *key: int | float | str, device: torch.device | str = "cpu"
+) -> torch.Generator:
     """Torch generator for one use of a seed; different keys give independent streams."""
-    import torch
-
     state = _sequence(seed, key).generate_state(1, np.uint64)
     return torch.Generator(device=device).manual_seed(int(state[0] >> 1))
 

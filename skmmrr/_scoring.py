@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from skmmrr._data import Samples
-from skmmrr._device import autocast, elements_per_chunk
+from skmmrr._device import autocast, elements_per_chunk, to_device
 from skmmrr._random import torch_generator
 from skmmrr.network import Draws, MMRRNetwork
 
@@ -82,7 +82,7 @@ class LevelEnsemble:
         starts = range(0, len(samples), height)
         for start in tqdm(starts, desc="scoring", disable=not verbose):
             rows_kept, index = _padded(start, height, len(samples))
-            x = samples.batch(index).to(self.device)
+            x = to_device(samples.batch(index), self.device)
             with autocast(self.dtype, self.device):
                 embedding, logits = self.network.encode(x)
             for (levels_kept, _), (level, drawn) in zip(groups, draws, strict=True):

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from skmmrr._data import Samples
-from skmmrr._device import autocast
+from skmmrr._device import autocast, to_device
 from skmmrr._random import numpy_generator, torch_generator
 
 SCHEDULES = ("cosine", "plateau")
@@ -125,7 +125,7 @@ def run_phase(
             while step < budget.max_iter and best.age < patience:
                 start, stop = step, min(step + every, budget.max_iter)
                 while step < stop:
-                    x = samples.batch(next(batches)).to(budget.device, non_blocking=True)
+                    x = to_device(samples.batch(next(batches)), budget.device)
                     losses[step] = _train_step(phase, x, generator, optimizer, budget)
                     after_step()
                     progress.update()
@@ -189,7 +189,7 @@ def _validation_loss(
     total, rows = 0.0, np.resize(validation, np.clip(len(validation), *_VALIDATION_SAMPLES))
     chunk = max(budget.batch_size, _VALIDATION_SAMPLES[0])
     for start in range(0, len(rows), chunk):
-        x = samples.batch(rows[start : start + chunk]).to(budget.device)
+        x = to_device(samples.batch(rows[start : start + chunk]), budget.device)
         with autocast(budget.dtype, budget.device):
             total += phase.loss(x, generator).mean(dtype=torch.float64).item() * len(x)
     return total / len(rows)

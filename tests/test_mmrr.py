@@ -153,12 +153,18 @@ def test_a_score_does_not_depend_on_company_at_other_thread_counts(image_detecto
         torch.set_num_threads(before)
 
 
-def test_same_seed_same_scores_and_global_states_untouched(vectors):
+@pytest.mark.parametrize("random_state", [0, None])
+def test_global_random_states_are_untouched(vectors, random_state):
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    first, second = (MMRRDetector(**QUICK).fit(vectors).score_samples(vectors) for _ in range(2))
-    assert_array_equal(first, second)
+    MMRRDetector(**QUICK | {"random_state": random_state}).fit(vectors).score_samples(vectors)
     assert_array_equal(torch.get_rng_state(), torch_state)
     assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+
+
+def test_same_seed_same_scores(images, vectors):
+    for X in (images, vectors):
+        first, second = (MMRRDetector(**QUICK).fit(X).score_samples(X) for _ in range(2))
+        assert_array_equal(first, second)
 
 
 def test_without_a_seed_refits_differ_but_scores_repeat(vectors):
