@@ -64,7 +64,7 @@ class MMRRDetector(OutlierMixin, BaseDetector):
     level_rule : {"uniform", "gauss-legendre"}, default="uniform"
         "uniform" is the paper's grid of `n_levels` (at least 2) from 0 to 1. "gauss-legendre" takes
         `n_levels` (at least 1) quadrature nodes and the two ends, weighted so that few passes
-        rank like many: 8 for 60, at a sixth of the time. May be set after fit.
+        rank like many: 8 for 60, at a fifth of the time. May be set after fit.
     refine : bool, default=True
         Whether to train and use the refinement network. May be set to False after fit.
     embed : bool, default=True
