@@ -43,7 +43,7 @@ arguments = parser.parse_args()
 def baseline_scores(train, test):
     """Scores of the classical detectors, higher for more normal."""
     train, test = train.reshape(len(train), -1) / 16, test.reshape(len(test), -1) / 16
-    # One leaf: between several, scikit-learn 1.9 sums log-densities with errors of 1,000 nats.
+    # One leaf: between several, scikit-learn 1.9 sums log-densities hundreds of nats off.
     kde = KernelDensity(leaf_size=len(train))
     kde = GridSearchCV(kde, {"bandwidth": np.logspace(-1.5, 0.5, 20)})
     neighbours = NearestNeighbors(n_neighbors=2).fit(train)

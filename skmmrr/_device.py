@@ -67,8 +67,8 @@ def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager
 
 
 def _memory_format(device: torch.device) -> torch.memory_format:
-    # On a CPU, group norm is ten times slower on channels-last tensors than on contiguous ones
-    # (torch 2.13, 64 x 32 x 8 x 8), which convolutions do not make up for.
+    # On a CPU, group norm is 5 to 10 times slower on channels-last tensors than on contiguous
+    # ones (torch 2.13, 64 x 32 x 8 x 8), which convolutions do not make up for.
     return torch.contiguous_format if device.type == "cpu" else torch.channels_last
 
 
