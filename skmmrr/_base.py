@@ -11,11 +11,13 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skmmrr._random import numpy_generator
 from skmmrr._validation import check_real
 
 ImageShape = tuple[int, int, int]
 
 _AUTO_CONTAMINATION = 0.05
+_MOST_HELD_OUT = 1000  # samples that set the threshold: their 5% quantile is good to 0.7%
 _MOST_CHANNELS = 4  # a first axis this short, of a longer second and third, is one of channels
 
 
@@ -25,12 +27,13 @@ class BaseDetector(BaseEstimator):
     Notes
     -----
     A subclass inherits :class:`sklearn.base.OutlierMixin` first. Its constructor has the parameters
-    `image_shape` and `contamination`; its ``fit`` calls ``_validate_X(X, reset=True)`` and in the
-    end ``_set_threshold``.
+    `image_shape`, `contamination` and `validation_fraction`; its ``fit`` calls
+    ``_validate_X(X, reset=True)``, ``_split`` and in the end ``_fit_threshold``.
     """
 
     image_shape: tuple[int, ...] | None
     contamination: float | str
+    validation_fraction: float
     image_shape_: ImageShape | None
 
     @abstractmethod
@@ -130,6 +133,25 @@ class BaseDetector(BaseEstimator):
         X = self._validate_X(X, reset=False)
         return self._set_threshold(self._score_samples(X))
 
+    def _split(self, n_samples: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Indices of the held-out samples (5% in the paper), and of those that are fitted."""
+        n_validation = min(math.ceil(self.validation_fraction * n_samples), n_samples - 1)
+        order = numpy_generator(seed, "split").permutation(n_samples)
+        return order[:n_validation], order[n_validation:]
+
+    def _hold_out(self, n_samples: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """As :meth:`_split`, for a fit that holds out for the threshold alone; sorted."""
+        held_out, fitted = self._split(n_samples, seed)
+        if self.contamination != "auto":  # all samples set the threshold
+            fitted = np.arange(n_samples)
+        return held_out, np.sort(fitted)
+
+    def _fit_threshold(self, X: NDArray[Any], held_out: NDArray[np.intp]) -> Self:
+        """Set the threshold in the end of a fit, by held-out or all samples."""
+        if self.contamination == "auto":
+            X = X[np.sort(held_out[:_MOST_HELD_OUT])]
+        return self._set_threshold(self._score_samples(X))
+
     def _set_threshold(self, scores: NDArray[np.float64]) -> Self:
         """Put the threshold at the quantile of these scores that `contamination` names."""
         if len(scores) > 1 and np.ptp(scores) == 0:
@@ -160,7 +182,7 @@ class BaseDetector(BaseEstimator):
         if not (isinstance(self.contamination, str) and self.contamination == "auto"):
             remedy = "It is the share of the training samples to flag; 'auto' is allowed too."
             owner = type(self).__name__
-            check_real("contamination", self.contamination, owner, 0, 0.5, remedy, closed=True)
+            check_real("contamination", self.contamination, owner, 0, 0.5, remedy, bounds="(]")
 
     def _validate_X(self, X: Any, *, reset: bool) -> NDArray[Any]:
         """Check samples and flatten them to (n_samples, n_features), without a copy of arrays.

@@ -1,10 +1,9 @@
 """The detector: MMRR behind scikit-learn's interface."""
 
-import copy
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,13 +13,12 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skmmrr._base import BaseDetector
-from skmmrr._data import Samples, Scaler
-from skmmrr._device import PRECISIONS, module_to_device, resolve_device, resolve_precision
+from skmmrr._device import resolve_device
 from skmmrr._levels import level_quadrature
-from skmmrr._random import draw_seed, numpy_generator, torch_generator
+from skmmrr._network_detector import NetworkDetector
+from skmmrr._random import torch_generator
 from skmmrr._scoring import Chunk, LevelEnsemble
-from skmmrr._training import OPTIMIZERS, SCHEDULES, Budget, Phase, run_phase
+from skmmrr._training import Phase
 from skmmrr._validation import check_bool, check_integer, check_option, check_real
 from skmmrr.network import Draws, MMRRNetwork, ResidualMLP, UNet, sample_loss, squared_error
 
@@ -34,10 +32,8 @@ _LEVEL_POWER = {"mlp": 1.0, "unet": 3.0}
 _BATCH_SIZE = {"mlp": 64, "unet": 16}
 _UNET_MAX_ITER = 300
 
-_MOST_HELD_OUT = 1000  # samples that set the threshold: their 5% quantile is good to 0.7%
 
-
-class MMRRDetector(OutlierMixin, BaseDetector):
+class MMRRDetector(OutlierMixin, NetworkDetector):
     r"""Multi-Level Masking and Restoration with Refinement, an anomaly detector.
 
     Learns from normal samples to restore them from what a learned mask leaves of them, at all
@@ -230,64 +226,6 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         """Masking levels that the scores are made of, in rising order."""
         return level_quadrature(self.level_rule, self.n_levels, type(self).__name__)[0]
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Learn normal data: train the networks and set the threshold.
-
-        Parameters
-        ----------
-        X : array-like
-            Normal samples, at least 2: vectors of shape (n_samples, n_features), images of shape
-            (n_samples, height, width) or (n_samples, height, width, channels), or flattened images
-            with the parameter `image_shape`. Any real dtype; finite. Memory-mapped arrays are
-            read batch by batch.
-        y : Ignored
-            Present for scikit-learn's conventions.
-
-        Returns
-        -------
-        self : MMRRDetector
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or X is not as described; nothing has been trained then.
-
-        Warns
-        -----
-        sklearn.exceptions.ConvergenceWarning
-            If a validation loss did not fall, or all samples score the same.
-        UserWarning
-            After Ctrl-C: training stops, the best weights so far are kept, and the detector is
-            fitted.
-        """
-        self._check_params()
-        device = resolve_device(self.device, type(self).__name__)
-        X = self._validate_X(X, reset=True)
-        self.backbone_ = self._resolve_backbone()
-        self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
-        seed = draw_seed(self.random_state)
-        self.noise_seed_ = seed
-
-        samples = self._samples(X)
-        validation, train = self._split(len(X), seed)
-        network = self._build_network(seed)
-        module_to_device(network, device)
-        budget = self._budget(device)
-        self.history_, n_iter = {}, []
-        for phase in self._phases(network):
-            result = run_phase(phase, samples, train, validation, budget, seed)
-            self.history_[phase.name] = result.history
-            n_iter.append(result.n_iter)
-            if result.interrupted:
-                break
-        self.n_iter_ = np.array(n_iter)
-        module_to_device(network, torch.device("cpu"))
-        self.network_ = network.requires_grad_(False)
-
-        if self.contamination == "auto":
-            X = X[np.sort(validation[:_MOST_HELD_OUT])]
-        return self._set_threshold(self._score_samples(X))
-
     def level_losses(self, X: ArrayLike, noise_seed: int | None = None) -> NDArray[np.float64]:
         """Mean squared error of every sample at every level: what the scores are made of.
 
@@ -378,19 +316,18 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         check_bool("embed", self.embed, owner)
         check_option("mask", self.mask, owner, MASKS)
         check_option("backbone", self.backbone, owner, BACKBONES)
-        for name in ("width", "n_blocks", "n_resolutions", "max_iter", "batch_size"):
+        for name in ("width", "n_blocks", "n_resolutions"):
             if getattr(self, name) is not None:
                 remedy = "None chooses from the data."
                 check_integer(name, getattr(self, name), owner, minimum=1, remedy=remedy)
         check_integer("levels_per_sample", self.levels_per_sample, owner, minimum=1)
         if self.level_power is not None:
             check_real("level_power", self.level_power, owner, 0, math.inf)
-        check_real("learning_rate", self.learning_rate, owner, 0, math.inf)
-        check_option("optimizer", self.optimizer, owner, OPTIMIZERS)
-        check_option("schedule", self.schedule, owner, SCHEDULES)
-        check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
-        check_option("precision", self.precision, owner, PRECISIONS)
-        self._check_contamination()
+        super()._check_params()
+
+    def _resolve(self, seed: int) -> None:
+        self.backbone_ = self._resolve_backbone()
+        self.noise_seed_ = seed
 
     def _resolve_backbone(self) -> str:
         if self.backbone == "unet" and self.image_shape_ is None:
@@ -402,12 +339,6 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         if self.backbone == "auto":
             return "mlp" if self.image_shape_ is None else "unet"
         return self.backbone
-
-    def _split(self, n_samples: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Indices that choose the weights (95:5 in the paper), and those that train them."""
-        n_validation = min(math.ceil(self.validation_fraction * n_samples), n_samples - 1)
-        order = numpy_generator(seed, "split").permutation(n_samples)
-        return order[:n_validation], order[n_validation:]
 
     def _build_network(self, seed: int) -> MMRRNetwork:
         backbone: Callable[[int, int], nn.Module]
@@ -429,19 +360,13 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         given = {name: getattr(self, name) for name in defaults}
         return {name: defaults[name] if size is None else size for name, size in given.items()}
 
-    def _budget(self, device: torch.device) -> Budget:
+    def _default_budget(self, n_train: int) -> tuple[int, int]:
         few_features_learn_fast = int(np.clip(20 * self.n_features_in_, 150, 1000))
-        max_iter = _UNET_MAX_ITER if self.backbone_ == "unet" else few_features_learn_fast
-        return Budget(
-            max_iter=self.max_iter or max_iter,
-            batch_size=self.batch_size or _BATCH_SIZE[self.backbone_],
-            learning_rate=self.learning_rate,
-            optimizer=self.optimizer,
-            schedule=self.schedule,
-            device=device,
-            dtype=resolve_precision(self.precision, device, self.backbone_ == "unet"),
-            verbose=self.verbose,
-        )
+        max_iter = _UNET_MAX_ITER if self._takes_images() else few_features_learn_fast
+        return max_iter, _BATCH_SIZE[self.backbone_]
+
+    def _takes_images(self) -> bool:
+        return self.backbone_ == "unet"
 
     def _phases(self, network: MMRRNetwork) -> Iterator[Phase]:
         """The two phases of section 3.4; the second sees the first one's best weights."""
@@ -499,24 +424,17 @@ class MMRRDetector(OutlierMixin, BaseDetector):
                 "refine=False and has no refinement network. Fit again, or set refine=False."
             )
         device = resolve_device(self.device, type(self).__name__)
-        network = self.network_
-        if device.type != "cpu":  # the estimator keeps its own on the CPU: it pickles anywhere
-            network = copy.deepcopy(network)
-            module_to_device(network, device)
         return LevelEnsemble(
-            network=network,
+            network=self._network_on(device),
             refine=self.refine,
             noise_seed=self.noise_seed_ if noise_seed is None else noise_seed,
             device=device,
-            dtype=resolve_precision(self.precision, device, self.backbone_ == "unet"),
+            dtype=self._dtype(device),
         )
-
-    def _samples(self, X: NDArray[Any]) -> Samples:
-        return Samples(X, self.scaler_, self.image_shape_ if self.backbone_ == "unet" else None)
 
     def _channels_last(self, x: Tensor) -> Tensor:
         """Network output of (n_samples, n_levels, ...) in the order of the features of X."""
-        return x.movedim(2, -1) if self.backbone_ == "unet" else x
+        return x.movedim(2, -1) if self._takes_images() else x
 
     def _to_numpy(self, x: Tensor) -> NDArray[np.float32]:
         """Network output as the user gave samples: images without an axis for one channel."""

@@ -25,6 +25,37 @@ from skmmrr.network import Draws, MMRRNetwork
 _VECTOR = 32
 
 
+def padded_chunks(n: int, size: int) -> Iterator[tuple[slice, NDArray[np.intp]]]:
+    """Chunks of n items: which they are, and their index, filled up with the last one to `size`."""
+    for start in range(0, n, size):
+        index = np.arange(start, start + size)
+        yield slice(start, min(start + size, n)), np.minimum(index, n - 1)
+
+
+def sample_chunks(
+    samples: Samples, size: int, device: torch.device, verbose: int = 0
+) -> Iterator[tuple[slice, Tensor]]:
+    """Pass over samples in chunks of one constant shape.
+
+    Parameters
+    ----------
+    samples : Samples
+    size : int
+        Elements that a sample takes in the network.
+    device : torch.device
+    verbose : int, default=0
+        1 shows progress.
+
+    Yields
+    ------
+    kept : slice
+        Which samples.
+    x : Tensor of shape (n_rows, ...)
+        They, and repetitions of the last one where samples run out.
+    """
+    yield from _batches(samples, _rows_per_chunk(size, 1, device), device, verbose)
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Some samples at some levels.
@@ -73,16 +104,11 @@ class LevelEnsemble:
     ) -> Iterator[Chunk]:
         """Pass over all samples and levels; the embedding network sees a sample once."""
         n_levels, size = len(levels), samples.X.shape[1]
-        rows = max(1, elements_per_chunk(self.device) // size)
-        width = min(n_levels, rows)
-        unit = _VECTOR // math.gcd(_VECTOR, size)
-        height = max(1, rows // width // unit * unit)
-        groups = [_padded(start, width, n_levels) for start in range(0, n_levels, width)]
+        width = min(n_levels, max(1, elements_per_chunk(self.device) // size))
+        height = _rows_per_chunk(size, width, self.device)
+        groups = list(padded_chunks(n_levels, width))
         draws = [self._draws(samples, levels[index]) for _, index in groups]
-        starts = range(0, len(samples), height)
-        for start in tqdm(starts, desc="scoring", disable=not verbose):
-            rows_kept, index = _padded(start, height, len(samples))
-            x = to_device(samples.batch(index), self.device)
+        for rows_kept, x in _batches(samples, height, self.device, verbose):
             with autocast(self.dtype, self.device):
                 embedding, logits = self.network.encode(x)
             for (levels_kept, _), (level, drawn) in zip(groups, draws, strict=True):
@@ -131,9 +157,17 @@ class LevelEnsemble:
         )
 
 
-def _padded(start: int, size: int, n: int) -> tuple[slice, NDArray[np.intp]]:
-    """The part [start, start + size) of n items, and its index with the last item repeated."""
-    return slice(start, min(start + size, n)), np.minimum(np.arange(start, start + size), n - 1)
+def _rows_per_chunk(size: int, n_levels: int, device: torch.device) -> int:
+    unit = _VECTOR // math.gcd(_VECTOR, size)
+    return max(1, elements_per_chunk(device) // size // n_levels // unit * unit)
+
+
+def _batches(
+    samples: Samples, rows: int, device: torch.device, verbose: int
+) -> Iterator[tuple[slice, Tensor]]:
+    chunks = list(padded_chunks(len(samples), rows))
+    for kept, index in tqdm(chunks, desc="scoring", disable=not verbose):
+        yield kept, to_device(samples.batch(index), device)
 
 
 def _tile(t: Tensor, times: int) -> Tensor:

@@ -22,8 +22,9 @@ from skmmrr._data import Samples
 from skmmrr._device import autocast, to_device
 from skmmrr._random import numpy_generator, torch_generator
 
-SCHEDULES = ("cosine", "plateau")
+SCHEDULES = ("cosine", "plateau", "constant")
 _OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
+    "adam": partial(torch.optim.Adam, betas=(0.5, 0.999), fused=True),  # as for DCGAN
     "adamw": partial(torch.optim.AdamW, fused=True),
     "radam": torch.optim.RAdam,
 }
@@ -226,6 +227,8 @@ def _schedule(
             lambda loss: None,
             _PATIENCE,
         )
+    if budget.schedule == "constant":
+        return lambda: None, lambda loss: None, math.inf
     epochs = every * budget.batch_size / n_samples
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=0.5, patience=math.ceil(_PAPER_PATIENCE / epochs), threshold=0

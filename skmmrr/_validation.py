@@ -24,14 +24,16 @@ def check_real(
     low: float,
     high: float,
     remedy: str = "",
-    closed: bool = False,
+    bounds: str = "()",
 ) -> float:
-    """Check for a number in (low, high), or in (low, high] if `closed`."""
-    allowed = f"a number in ({low:g}, {high:g}{']' if closed else ')'}"
+    """Check for a number in an interval, whose brackets say which ends belong to it."""
+    allowed = f"a number in {bounds[0]}{low:g}, {high:g}{bounds[1]}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(_message(name, value, owner, allowed, remedy))
     number = float(value)
-    if not (low < number < high or (closed and number == high)):
+    above = number >= low if bounds[0] == "[" else number > low
+    below = number <= high if bounds[1] == "]" else number < high
+    if not (above and below):
         raise ValueError(_message(name, value, owner, allowed, remedy))
     return number
 

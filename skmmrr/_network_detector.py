@@ -1,0 +1,161 @@
+"""What the detectors that train a network share: fitting, from X to the threshold."""
+
+import copy
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from skmmrr._base import BaseDetector
+from skmmrr._data import Samples, Scaler
+from skmmrr._device import PRECISIONS, module_to_device, resolve_device, resolve_precision
+from skmmrr._random import draw_seed
+from skmmrr._training import OPTIMIZERS, SCHEDULES, Budget, History, Phase, run_phase
+from skmmrr._validation import check_integer, check_option, check_real
+
+
+class NetworkDetector(BaseDetector):
+    """Base of the detectors that train a network, phase by phase.
+
+    Notes
+    -----
+    A subclass has the parameters annotated here. It builds the network, says in which phases it
+    is trained, and scores.
+    """
+
+    max_iter: int | None
+    batch_size: int | None
+    learning_rate: float
+    optimizer: str
+    schedule: str
+    validation_fraction: float
+    device: str | torch.device
+    precision: str
+    random_state: int | np.random.RandomState | None
+    verbose: int
+    scaler_: Scaler
+    network_: Any
+    history_: dict[str, History]
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Learn normal data: train the networks and set the threshold.
+
+        Parameters
+        ----------
+        X : array-like
+            Normal samples, at least 2: vectors of shape (n_samples, n_features), images of shape
+            (n_samples, height, width) or (n_samples, height, width, channels), or flattened images
+            with the parameter `image_shape`. Any real dtype; finite. Memory-mapped arrays are
+            read batch by batch.
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or X is not as described; nothing has been trained then.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            If a validation loss did not fall.
+        UserWarning
+            If all samples that set the threshold score the same. After Ctrl-C: training stops, the
+            best weights so far are kept, and the detector is fitted.
+        """
+        self._check_params()
+        device = resolve_device(self.device, type(self).__name__)
+        X = self._validate_X(X, reset=True)
+        seed = draw_seed(self.random_state)
+        self._resolve(seed)
+        self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
+
+        samples = self._samples(X)
+        validation, train = self._split(len(X), seed)
+        network = self._build_network(seed)
+        module_to_device(network, device)
+        budget = self._budget(len(train), device)
+        self.history_, n_iter = {}, []
+        for phase in self._phases(network):
+            result = run_phase(phase, samples, train, validation, budget, seed)
+            self.history_[phase.name] = result.history
+            n_iter.append(result.n_iter)
+            if result.interrupted:
+                break
+        self.n_iter_ = np.array(n_iter)
+        module_to_device(network, torch.device("cpu"))
+        self.network_ = network.requires_grad_(False)
+        self._after_training(X)
+        return self._fit_threshold(X, validation)
+
+    def _check_params(self) -> None:
+        """Check what does not depend on X; subclasses add their own."""
+        owner = type(self).__name__
+        for name in ("max_iter", "batch_size"):
+            if getattr(self, name) is not None:
+                remedy = "None chooses from the data."
+                check_integer(name, getattr(self, name), owner, minimum=1, remedy=remedy)
+        check_real("learning_rate", self.learning_rate, owner, 0, np.inf)
+        check_option("optimizer", self.optimizer, owner, OPTIMIZERS)
+        check_option("schedule", self.schedule, owner, SCHEDULES)
+        check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
+        check_option("precision", self.precision, owner, PRECISIONS)
+        self._check_contamination()
+
+    @abstractmethod
+    def _resolve(self, seed: int) -> None:
+        """Set the attributes that X and the seed decide before a network is built."""
+
+    @abstractmethod
+    def _build_network(self, seed: int) -> nn.Module:
+        """Build the network on the CPU, all weights drawn from the seed."""
+
+    @abstractmethod
+    def _phases(self, network: Any) -> Iterator[Phase]:
+        """What is trained, one phase after the other."""
+
+    @abstractmethod
+    def _default_budget(self, n_train: int) -> tuple[int, int]:
+        """What None means for `max_iter` and `batch_size`."""
+
+    def _after_training(self, X: NDArray[Any]) -> None:
+        """Learn what the scores need beside the network."""
+
+    def _takes_images(self) -> bool:
+        """Whether the network takes images of (n, channels, height, width), not vectors."""
+        return self.image_shape_ is not None
+
+    def _budget(self, n_train: int, device: torch.device) -> Budget:
+        max_iter, batch_size = self._default_budget(n_train)
+        return Budget(
+            max_iter=self.max_iter or max_iter,
+            batch_size=self.batch_size or batch_size,
+            learning_rate=self.learning_rate,
+            optimizer=self.optimizer,
+            schedule=self.schedule,
+            device=device,
+            dtype=self._dtype(device),
+            verbose=self.verbose,
+        )
+
+    def _dtype(self, device: torch.device) -> torch.dtype:
+        return resolve_precision(self.precision, device, self._takes_images())
+
+    def _samples(self, X: NDArray[Any]) -> Samples:
+        return Samples(X, self.scaler_, self.image_shape_ if self._takes_images() else None)
+
+    def _network_on(self, device: torch.device) -> Any:
+        """The network for scoring; the estimator keeps its own on the CPU: it pickles anywhere."""
+        if device.type == "cpu":
+            return self.network_
+        network = copy.deepcopy(self.network_)
+        module_to_device(network, device)
+        return network
