@@ -1,0 +1,83 @@
+"""The IDX format of MNIST and its relatives, plain or gzipped."""
+
+import gzip
+import math
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import Bunch
+
+from skmmrr._validation import check_option
+from skmmrr.datasets._home import corrupt, find_file
+
+_UNSIGNED_BYTES = 8
+_PREFIX = {"train": "train", "test": "t10k"}
+
+
+def load_mnist(subset: str = "train", *, data_home: str | os.PathLike[str] | None = None) -> Bunch:
+    """Read MNIST's handwritten digits, which must be on disk.
+
+    Parameters
+    ----------
+    subset : {"train", "test"}, default="train"
+        60,000 or 10,000 images.
+    data_home : path-like, default=None
+        Folder with the files, or with a folder ``mnist`` or ``MNIST/raw`` that has them; see
+        :func:`get_data_home`. Their names are those of the original, such as
+        ``train-images-idx3-ubyte``, with or without ``.gz``.
+
+    Returns
+    -------
+    mnist : Bunch
+        - ``images``: ndarray of uint8 of shape (n_samples, 28, 28);
+        - ``data``: the same as (n_samples, 784);
+        - ``target``: ndarray of int64 of shape (n_samples,), 0 to 9;
+        - ``target_names``, ``DESCR``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is not there; it says where it was looked for.
+    ValueError
+        If a file is damaged.
+
+    Examples
+    --------
+    >>> from skmmrr.datasets import load_mnist
+    >>> load_mnist(data_home="nowhere")
+    Traceback (most recent call last):
+    FileNotFoundError: No such file of the data set. Looked for:...
+    """
+    check_option("subset", subset, "load_mnist", tuple(_PREFIX))
+    images = _read(data_home, f"{_PREFIX[subset]}-images-idx3-ubyte")
+    target = _read(data_home, f"{_PREFIX[subset]}-labels-idx1-ubyte")
+    return Bunch(
+        images=images,
+        data=images.reshape(len(images), -1),
+        target=target.astype(np.int64),
+        target_names=[str(digit) for digit in range(10)],
+        DESCR="MNIST: handwritten digits, 28x28, grey (LeCun, Cortes and Burges, 1998).",
+    )
+
+
+def _read(data_home: str | os.PathLike[str] | None, name: str) -> NDArray[np.uint8]:
+    return read_idx(find_file(data_home, ("mnist", "MNIST/raw", ""), (name, f"{name}.gz")))
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Array of an IDX file of unsigned bytes: two zeros, type, number of axes, sizes, data."""
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as error:
+        raise corrupt(path, str(error)) from error
+    if len(content) < 4 or content[:3] != bytes([0, 0, _UNSIGNED_BYTES]):
+        raise corrupt(path, f"it starts with {content[:4].hex(' ') or 'nothing'}")
+    n_axes = content[3]
+    header = 4 * (1 + n_axes)
+    shape = np.frombuffer(content[4:header], dtype=">u4").tolist()
+    if len(content) - header != math.prod(shape):
+        raise corrupt(path, f"it has {len(content) - header} bytes of data for the shape {shape}")
+    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
