@@ -77,6 +77,8 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
         raise corrupt(path, f"it starts with {content[:4].hex(' ') or 'nothing'}")
     n_axes = content[3]
     header = 4 * (1 + n_axes)
+    if len(content) < header:
+        raise corrupt(path, f"it ends after {len(content)} bytes, within its header")
     shape = np.frombuffer(content[4:header], dtype=">u4").tolist()
     if len(content) - header != math.prod(shape):
         raise corrupt(path, f"it has {len(content) - header} bytes of data for the shape {shape}")

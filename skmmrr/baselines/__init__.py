@@ -1,0 +1,6 @@
+"""The papers' other detectors, to compare MMRR with: one detector a file."""
+
+from skmmrr.baselines._kde import KDEDetector
+from skmmrr.baselines._ocsvm import OCSVMDetector
+
+__all__ = ["KDEDetector", "OCSVMDetector"]

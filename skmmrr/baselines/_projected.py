@@ -1,0 +1,112 @@
+"""What the classical detectors share: scaling, projection, and a scikit-learn estimator inside."""
+
+from abc import abstractmethod
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.decomposition import PCA
+from sklearn.utils import gen_batches
+from sklearn.utils.validation import check_is_fitted
+
+from skmmrr._base import BaseDetector
+from skmmrr._data import Scaler
+from skmmrr._random import draw_seed
+from skmmrr._validation import check_real
+
+_IMAGE_VARIANCE = 0.95
+_ROWS = 1000  # scored at a time
+
+
+class ProjectedDetector(BaseDetector):
+    """Base of detectors that run a scikit-learn estimator on principal components.
+
+    Notes
+    -----
+    A subclass has the parameters annotated here, fits and scores on the components.
+    """
+
+    variance: float | None
+    random_state: int | np.random.RandomState | None
+    scaler_: Scaler
+    pca_: PCA | None
+    estimator_: Any
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Learn normal data and set the threshold.
+
+        Parameters
+        ----------
+        X : array-like
+            Normal samples, at least 2: vectors of shape (n_samples, n_features), images of shape
+            (n_samples, height, width) or (n_samples, height, width, channels). Any real dtype;
+            finite.
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or X is not as described.
+        """
+        self._check_params()
+        X = self._validate_X(X, reset=True)
+        seed = draw_seed(self.random_state)
+        held_out, fitted = self._hold_out(len(X), seed)
+        self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
+        self.pca_ = self._fit_pca(self.scaler_(X[fitted]).astype(np.float64))
+        self.estimator_ = self._fit_estimator(self._components(X[fitted]), seed)
+        return self._fit_threshold(X, held_out)
+
+    def components(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Scale and project samples: what the estimator inside sees.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+
+        Returns
+        -------
+        components : ndarray of float64 of shape (n_samples, n_components)
+        """
+        check_is_fitted(self)
+        return self._components(self._validate_X(X, reset=False))
+
+    def _check_params(self) -> None:
+        owner = type(self).__name__
+        if self.variance is not None:
+            remedy = "None chooses from the data."
+            check_real("variance", self.variance, owner, 0, 1, remedy, bounds="(]")
+        check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
+        self._check_contamination()
+
+    @abstractmethod
+    def _fit_estimator(self, components: NDArray[np.float64], seed: int) -> Any:
+        """Fit scikit-learn's estimator, which scores by ``score_samples``."""
+
+    def _fit_pca(self, scaled: NDArray[np.float64]) -> PCA | None:
+        """Fit the projection; None if nothing is to be left out, or nothing varies."""
+        variance = self.variance
+        if variance is None:
+            variance = 1.0 if self.image_shape_ is None else _IMAGE_VARIANCE
+        if variance == 1 or not np.ptp(scaled, axis=0).any():
+            return None
+        n_samples, n_features = scaled.shape
+        # Both are exact; with many samples the eigenvalues of the covariance are there sooner.
+        solver = "covariance_eigh" if n_samples > n_features else "full"
+        return PCA(n_components=float(variance), svd_solver=solver).fit(scaled)
+
+    def _components(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        scaled = self.scaler_(X).astype(np.float64)
+        return scaled if self.pca_ is None else self.pca_.transform(scaled)
+
+    def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        scores = np.empty(len(X))
+        for rows in gen_batches(len(X), _ROWS):
+            scores[rows] = self.estimator_.score_samples(self._components(X[rows]))
+        return scores
