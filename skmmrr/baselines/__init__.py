@@ -2,5 +2,6 @@
 
 from skmmrr.baselines._kde import KDEDetector
 from skmmrr.baselines._ocsvm import OCSVMDetector
+from skmmrr.baselines._rotation_autoencoder import RotationAutoencoderDetector
 
-__all__ = ["KDEDetector", "OCSVMDetector"]
+__all__ = ["KDEDetector", "OCSVMDetector", "RotationAutoencoderDetector"]
