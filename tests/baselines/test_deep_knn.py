@@ -1,0 +1,194 @@
+"""DeepKNNDetector: exact neighbours, in features from anywhere."""
+
+import pickle
+import resource
+import sys
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.spatial.distance import cdist
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from torch import nn
+
+from skmmrr.baselines import DeepKNNDetector
+from skmmrr.baselines import _nearest as nearest
+from skmmrr.baselines._nearest import nearest_distances
+
+CPU = torch.device("cpu")
+
+
+def brute_force(queries, points, k):
+    return np.sort(cdist(queries.astype(float), points.astype(float)), axis=1)[:, :k]
+
+
+def scaled(X):
+    low, high = X.min(axis=0), X.max(axis=0)
+    return lambda Y: (2 * (Y - low) / (high - low) - 1).astype(np.float32)
+
+
+class Corner(nn.Module):
+    """Feature maps: the images, after a switch that tells training from evaluation."""
+
+    def forward(self, x):
+        return x if self.training else 2 * x
+
+
+# The search
+
+
+@pytest.mark.parametrize("offset", [0, 1000])
+@pytest.mark.parametrize("k", [1, 5])
+def test_distances_agree_with_brute_force(monkeypatch, offset, k):
+    monkeypatch.setattr(nearest, "_CHUNK", 1)  # 1,092 points a chunk
+    rng = np.random.default_rng(0)
+    points = (rng.normal(size=(3000, 30)) + offset).astype(np.float32)
+    queries = np.concatenate([rng.normal(size=(600, 30)) + offset, points[:9]]).astype(np.float32)
+    found = nearest_distances(queries, points, k, CPU)
+    assert_allclose(found, brute_force(queries, points, k), rtol=1e-5, atol=1e-12)
+    assert (found[-9:, 0] == 0).all()
+
+
+def test_close_neighbours_far_from_the_origin():
+    points = np.float32([[1000, 1000], [1000.25, 1000], [1000, 1000.5], [-1000, 0]])
+    assert_allclose(nearest_distances(points[:1], points, 3, CPU), [[0, 0.25, 0.5]])
+
+
+def test_memory_does_not_hold_all_distances():
+    points = np.zeros((200_000, 4), np.float32)
+    points[:, 0] = np.arange(200_000)
+    queries = points[:4000] + np.float32(0.25)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert_allclose(nearest_distances(queries, points, 1, CPU), 0.5)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # in KiB
+    assert grown < 1e6  # all distances would be 3.2e6
+
+
+# Scores
+
+
+@pytest.mark.parametrize("squared", [False, True])
+def test_score_is_the_mean_distance_to_the_nearest(vectors, squared):
+    train, X = vectors[:100], vectors[100:]
+    detector = DeepKNNDetector(n_neighbors=3, squared=squared, contamination=0.1).fit(train)
+    distances = brute_force(scaled(train)(X), scaled(train)(train), 3)
+    expected = -(distances**2 if squared else distances).mean(axis=1)
+    assert_allclose(detector.score_samples(X), expected, rtol=1e-5)
+
+
+def test_normalized_features_have_unit_length(vectors):
+    detector = DeepKNNDetector(normalize=True).fit(vectors)
+    assert_allclose(np.linalg.norm(detector.features_, axis=1), 1, rtol=1e-6)
+    assert detector.score_samples(vectors).min() >= -2
+
+
+def test_all_are_neighbours_where_few_are_fitted():
+    detector = DeepKNNDetector(n_neighbors=50, contamination=0.5).fit([[0.0], [1.0], [2.0]])
+    assert detector.n_neighbors_ == 3
+    assert_allclose(detector.score_samples([[1.0]]), -2 / 3)
+
+
+def test_parameters_set_after_fit_count_and_the_threshold_refuses(vectors):
+    detector = DeepKNNDetector(random_state=0).fit(vectors)
+    before = detector.score_samples(vectors)
+    detector.set_params(n_neighbors=5)
+    assert (detector.score_samples(vectors) < before).all()
+    with pytest.raises(NotFittedError, match="calibrate"):
+        detector.predict(vectors)
+
+
+def test_a_score_depends_on_the_sample_alone(images):
+    detector = DeepKNNDetector(nn.Conv2d(3, 8, 3), random_state=0).fit(images[:60])
+    expected = detector.score_samples(images)
+    assert_array_equal(detector.score_samples(images[7:8]), expected[7:8])
+    assert_array_equal(detector.score_samples(images[::-1]), expected[::-1])
+
+
+# Features
+
+
+def test_module_gets_standardised_colour_images_in_evaluation_mode(images):
+    module = Corner().train()
+    detector = DeepKNNDetector(module, normalize=False, contamination=0.1, precision="float32")
+    detector.fit(images[:50])
+    colours = (images[:50].mean(axis=(1, 2)) / 16)[:, None] - [0.485, 0.456, 0.406]
+    assert_allclose(detector.features_, 2 * colours / [0.229, 0.224, 0.225], rtol=1e-5, atol=1e-6)
+    assert module.training
+
+
+def test_module_gets_vectors_as_they_are_scaled(vectors):
+    detector = DeepKNNDetector(nn.Identity(), normalize=False, contamination=0.1).fit(vectors)
+    assert_allclose(detector.features_, scaled(vectors)(vectors), atol=1e-6)
+
+
+def test_images_are_resized_for_a_module(images):
+    seen = []
+
+    class Look(nn.Module):
+        def forward(self, x):
+            seen.append(tuple(x.shape[1:]))
+            return x
+
+    DeepKNNDetector(Look(), input_size=20).fit(images[:10])
+    assert set(seen) == {(3, 20, 20)}
+
+
+def test_callable_gets_samples_as_they_are(images):
+    def darkness(X):
+        assert X.shape[1:] == (8, 8)
+        assert X.dtype == np.uint8
+        return X.max(axis=(1, 2)) - X.mean(axis=(1, 2))
+
+    X = images[:70].astype(np.uint8)
+    detector = DeepKNNDetector(darkness, normalize=False, contamination=0.1).fit(X)
+    assert_allclose(detector.features_[:, 0], darkness(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "function", [lambda X: X[:1], lambda X: 1.0, lambda X: np.full((len(X), 2), np.nan)]
+)
+def test_callable_that_returns_something_else_is_named(vectors, function):
+    with pytest.raises(ValueError, match="one row for each"):
+        DeepKNNDetector(function).fit(vectors)
+
+
+def test_packaged_backbone_tells_noise_from_digits(images):
+    detector = DeepKNNDetector("efficientnet-lite0", input_size=32, random_state=0)
+    detector.fit(images[:30])
+    assert detector.features_.shape == (28, 1280)
+    noise = np.random.default_rng(0).uniform(0, 16, size=(5, 8, 8))
+    scores = detector.score_samples(np.concatenate([images[30:40], noise]))
+    assert scores[:10].mean() > scores[10:].max()
+
+
+def test_missing_backbone_names_the_extra(monkeypatch, images):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(ImportError, match=r"skmmrr\[backbones\]"):
+        DeepKNNDetector("efficientnet-lite0").fit(images)
+
+
+def test_pickles_and_clones(images):
+    detector = DeepKNNDetector(nn.Conv2d(3, 4, 3), random_state=0).fit(images[:40])
+    again = pickle.loads(pickle.dumps(detector))
+    assert_array_equal(again.score_samples(images[40:]), detector.score_samples(images[40:]))
+    assert clone(detector).fit(images[:20]).features_.shape == (19, 4)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"features": "resnet"}, ValueError, "'features' .* one of"),
+        ({"features": 3}, TypeError, "'features' .* callable"),
+        ({"features": "efficientnet-lite0"}, ValueError, "needs images"),
+        ({"n_neighbors": 0}, ValueError, "'n_neighbors'"),
+        ({"squared": 2}, TypeError, "'squared'"),
+        ({"normalize": "l2"}, TypeError, "'normalize'"),
+        ({"input_size": 0}, ValueError, "'input_size'"),
+        ({"device": "abacus"}, ValueError, "'device'"),
+    ],
+)
+def test_bad_parameters(vectors, parameters, error, message):
+    with pytest.raises(error, match=message):
+        DeepKNNDetector(**parameters).fit(vectors)
