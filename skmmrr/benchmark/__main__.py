@@ -1,10 +1,14 @@
 """Measurements of skmmrr; each prints a Markdown table."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
+from skmmrr.benchmark.classical import measure_classical
+from skmmrr.benchmark.dn2 import measure_dn2
 from skmmrr.benchmark.levels import measure_levels
 from skmmrr.benchmark.mask import measure_mask
+from skmmrr.benchmark.thesis import measure_thesis
 from skmmrr.benchmark.vectors import measure_vectors
 
 
@@ -36,8 +40,36 @@ def main() -> None:
     vectors.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     vectors.set_defaults(run=lambda a: measure_vectors(a.files, a.seeds))
 
+    classical = commands.add_parser(
+        "classical", help="OC-SVM and KDE beside their published figures, label-free and not"
+    )
+    classical.add_argument("data", choices=("mnist", "cifar10"))
+    _add_classes(classical, range(10))
+    classical.set_defaults(run=lambda a: measure_classical(a.data, a.classes, a.data_home))
+
+    dn2 = commands.add_parser("dn2", help="deep nearest neighbours on CIFAR-10")
+    dn2.add_argument("--train", type=int, default=2000, help="images of the class (default 2000)")
+    dn2.add_argument("--test", type=int, default=2000, help="test images (default 2000)")
+    _add_classes(dn2, range(4))
+    dn2.set_defaults(run=lambda a: measure_dn2(a.classes, a.train, a.test, a.data_home))
+
+    thesis = commands.add_parser(
+        "thesis", help="the rotation autoencoder on MNIST, one digit abnormal (hours)"
+    )
+    _add_classes(thesis, [0, 2, 6, 7])
+    thesis.add_argument("--seeds", type=int, nargs="+", default=[0])
+    thesis.add_argument("--out", type=Path, default=Path("thesis.csv"), help="CSV to append to")
+    thesis.set_defaults(run=lambda a: measure_thesis(a.classes, a.seeds, a.data_home, a.out))
+
     arguments = parser.parse_args()
-    print(arguments.run(arguments))
+    result = arguments.run(arguments)
+    for line in [result] if isinstance(result, str) else result:
+        print(line, flush=True)
+
+
+def _add_classes(parser: argparse.ArgumentParser, default: Sequence[int]) -> None:
+    parser.add_argument("--classes", type=int, nargs="+", default=default, choices=range(10))
+    parser.add_argument("--data-home", type=Path, help="folder with the data; else SKMMRR_DATA")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,51 @@
+"""The papers' numbers, as printed: ``published.csv`` has a row for each."""
+
+import csv
+from functools import cache
+from importlib.resources import files
+
+Row = dict[str, str]
+
+
+@cache
+def published_rows() -> tuple[Row, ...]:
+    """All of them: source, table, dataset, protocol, class, method, metric, value, std."""
+    text = files("skmmrr.benchmark").joinpath("published.csv").read_text(encoding="utf-8")
+    return tuple(csv.DictReader(text.splitlines()))
+
+
+def published_classes(source: str, dataset: str, method: str) -> list[float]:
+    """Values of the ten classes, in the order of the data set's labels.
+
+    Examples
+    --------
+    >>> from skmmrr.benchmark.published import published_classes
+    >>> published_classes("MMRR", "MNIST", "OC-SVM")[:3]
+    [0.988, 0.999, 0.902]
+    """
+    wanted = (source, dataset, method)
+    return [
+        float(row["value"])
+        for row in published_rows()
+        if (row["source"], row["dataset"], row["method"]) == wanted
+        and row["protocol"] == "one-vs-all, class normal"
+        and row["class"] not in ("mean", "")
+    ]
+
+
+def published_mean(source: str, dataset: str, method: str) -> float:
+    """The mean that the source prints.
+
+    Examples
+    --------
+    >>> from skmmrr.benchmark.published import published_mean
+    >>> published_mean("Self-supervised autoencoder thesis", "MNIST", "AE")
+    0.735
+    """
+    wanted = (source, dataset, method, "mean")
+    (value,) = (
+        float(row["value"])
+        for row in published_rows()
+        if (row["source"], row["dataset"], row["method"], row["class"]) == wanted
+    )
+    return value
