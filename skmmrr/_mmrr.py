@@ -155,6 +155,10 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     level, and the networks run in chunks of one constant shape. The embedding and the mask
     logits are computed once per sample, not once per level.
 
+    The same seed gives the same weights on one machine with one number of threads. Another number
+    adds gradients up in another order, which training amplifies to some tenths of a percent of the
+    scores; how a fitted detector scores does not depend on it.
+
     References
     ----------
     .. [1] "MMRR: Unsupervised Anomaly Detection through Multi-Level Masking and Restoration with

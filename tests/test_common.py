@@ -1,7 +1,10 @@
-"""Every detector through scikit-learn's own checks."""
+"""Every detector through scikit-learn's own checks, and one of ours."""
 
 import pytest
+import torch
+from numpy.testing import assert_array_equal
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_limits
 
 from skmmrr import MMRRDetector
 from skmmrr.baselines import (
@@ -32,3 +35,25 @@ class FoldedRotationAutoencoder(RotationAutoencoderDetector):
 )
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [
+        MMRRDetector(n_levels=5, max_iter=3, random_state=0),
+        OCSVMDetector(random_state=0),
+        KDEDetector(random_state=0),
+        DeepKNNDetector(torch.nn.Conv2d(3, 64, 3), random_state=0),
+        RotationAutoencoderDetector(max_iter=3, random_state=0),
+    ],
+    ids=lambda detector: type(detector).__name__,
+)
+def test_a_fitted_detector_scores_the_same_with_any_number_of_threads(detector, images):
+    detector.fit(images[:40])
+    before, scores = torch.get_num_threads(), []
+    for n_threads in (1, 2):
+        torch.set_num_threads(n_threads)
+        with threadpool_limits(n_threads):
+            scores.append(detector.score_samples(images))
+    torch.set_num_threads(before)
+    assert_array_equal(*scores)

@@ -26,6 +26,8 @@ def imported_modules(path):
     [
         ("network", ("numpy", "sklearn", "skmmrr._")),
         ("plot", ("torch", "sklearn", "skmmrr._", "skmmrr.network")),
+        ("datasets", ("torch", "skmmrr.network", "skmmrr.baselines", "skmmrr._mmrr")),
+        ("baselines", ("skmmrr.network", "skmmrr.datasets", "skmmrr.plot", "skmmrr._mmrr")),
     ],
 )
 def test_folder_does_not_import(folder, forbidden):

@@ -130,6 +130,9 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
     can die; one decoder layer less than printed, which mirrors the encoder; 128 hidden features
     in the classifier; and the weights of the lowest validation loss are kept, not the last ones.
 
+    The same seed gives the same weights on one machine with one number of threads, as for
+    :class:`skmmrr.MMRRDetector`.
+
     References
     ----------
     .. [1] W. Kim, "Self-supervised auto-encoder for anomaly detection", Master's thesis, Pohang
