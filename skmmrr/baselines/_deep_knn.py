@@ -26,8 +26,6 @@ from skmmrr._validation import check_bool, check_integer, check_option, check_re
 from skmmrr.baselines._features import BACKBONES, FeatureNetwork, load_backbone
 from skmmrr.baselines._nearest import nearest_distances
 
-FeatureChunk = tuple[slice, NDArray[np.float32]]
-
 _BLOCK = 8192  # samples whose features are in memory at a time, beside those of the fit
 _CALLABLE_ROWS = 64
 _NARROWS_BY = 16  # the maps of a feature network soon have fewer elements than its input
@@ -90,6 +88,8 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         Features of the neighbours.
     n_neighbors_ : int
         Number of neighbours in use.
+    normalized_ : bool
+        Whether features have unit length.
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this.
     threshold_params_ : dict
@@ -187,7 +187,9 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         held_out, fitted = self._hold_out(len(X), seed)
         self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
         self.network_ = self._resolve_network()
-        self.features_ = self._features(X[fitted])
+        given = self.features is not None
+        self.normalized_ = given if self.normalize is None else self.normalize
+        self.features_ = self._fitted_features(X, fitted)
         return self._fit_threshold(X, held_out)
 
     # Fitting
@@ -227,10 +229,21 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
             return None
         return network.eval().requires_grad_(False)
 
+    def _fitted_features(self, X: NDArray[Any], fitted: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Features of the neighbours, block by block: a file of images may exceed the memory."""
+        features = np.empty((0, 0), np.float32)
+        for block in gen_batches(len(fitted), _BLOCK):
+            found = self._features(X[fitted[block]])
+            if not len(features):
+                features = np.empty((len(fitted), found.shape[1]), np.float32)
+            features[block] = found
+        return features
+
     @property
     def n_neighbors_(self) -> int:
         """Number of neighbours in use: `n_neighbors`, or all where fewer are fitted."""
-        return min(self.n_neighbors, len(self.features_))
+        wanted = check_integer("n_neighbors", self.n_neighbors, type(self).__name__, minimum=1)
+        return min(wanted, len(self.features_))
 
     # Scoring
 
@@ -250,20 +263,17 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         elif callable(self.features):
             chunks = self._by_callable(self.features, X)
         else:
-            chunks = ((rows, self.scaler_(X[rows])) for rows in gen_batches(len(X), _BLOCK))
-        rows, found = next(chunks)
-        features = np.empty((len(X), found.shape[1]), np.float32)
-        features[rows] = found
-        for rows, found in chunks:
-            features[rows] = found
-        normalize = self.features is not None if self.normalize is None else self.normalize
-        if normalize:
+            chunks = iter([self.scaler_(X)])
+        features = np.concatenate(list(chunks))
+        if self.normalized_:
             length = np.sqrt(np.square(features, dtype=np.float64).sum(axis=1, keepdims=True))
             features /= np.where(length > 0, length, 1)
         return features
 
     @torch.no_grad()
-    def _by_network(self, network: FeatureNetwork, X: NDArray[Any]) -> Iterator[FeatureChunk]:
+    def _by_network(
+        self, network: FeatureNetwork, X: NDArray[Any]
+    ) -> Iterator[NDArray[np.float32]]:
         device = resolve_device(self.device, type(self).__name__)
         if device.type != "cpu":  # the estimator keeps its own on the CPU: it pickles anywhere
             network = copy.deepcopy(network)
@@ -275,11 +285,11 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         for kept, x in sample_chunks(samples, size, device, self.verbose):
             with autocast(precision, device):
                 found = network(x)
-            yield kept, found[: kept.stop - kept.start].cpu().numpy()
+            yield found[: kept.stop - kept.start].cpu().numpy()
 
     def _by_callable(
         self, function: Callable[[NDArray[Any]], ArrayLike], X: NDArray[Any]
-    ) -> Iterator[FeatureChunk]:
+    ) -> Iterator[NDArray[np.float32]]:
         for kept, index in padded_chunks(len(X), _CALLABLE_ROWS):
             samples = X[index]
             if self.image_shape_ is not None:
@@ -292,7 +302,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
                     f"one row for each of the {len(samples)} samples it gets. Got an array of "
                     f"shape {found.shape}."
                 )
-            yield kept, found.reshape(len(found), -1)[: kept.stop - kept.start]
+            yield found.reshape(len(found), -1)[: kept.stop - kept.start]
 
     def _score_params(self) -> dict[str, Any]:
         return {"n_neighbors": self.n_neighbors, "squared": self.squared}

@@ -344,7 +344,8 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         if rule in scores:
             return scores[rule]
         rec, cls = (_rescaled(scores[part], *self.ranges_[part]) for part in ("rec", "cls"))
-        rec, cls = self.alpha * rec, (1 - self.alpha) * cls
+        alpha = check_real("alpha", self.alpha, type(self).__name__, 0, 1, bounds="(]")
+        rec, cls = alpha * rec, (1 - alpha) * cls
         return rec + cls if rule == "ws" else np.maximum(rec, cls)
 
     def _primary_scores(self, X: NDArray[Any], parts: Sequence[str]) -> Scores:

@@ -97,6 +97,8 @@ def test_parameters_set_after_fit_count_and_the_threshold_refuses(vectors):
     assert (detector.score_samples(vectors) < before).all()
     with pytest.raises(NotFittedError, match="calibrate"):
         detector.predict(vectors)
+    with pytest.raises(ValueError, match="'n_neighbors'"):
+        detector.set_params(n_neighbors=0).score_samples(vectors)
 
 
 def test_a_score_depends_on_the_sample_alone(images):

@@ -69,6 +69,8 @@ def test_every_score_can_be_had_after_one_fit(images):
     assert set(detector.calibrate(images[:60]).predict(images)) <= {-1, 1}
     detector.set_params(alpha=0.9, score_rule="ws")
     assert not np.allclose(detector.score_samples(images[60:]), -scores.ws)
+    with pytest.raises(ValueError, match="'alpha'"):
+        detector.set_params(alpha=7).score_samples(images)
 
 
 @pytest.mark.parametrize(
