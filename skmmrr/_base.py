@@ -152,6 +152,10 @@ class BaseDetector(BaseEstimator):
             X = X[np.sort(held_out[:_MOST_HELD_OUT])]
         return self._set_threshold(self._score_samples(X))
 
+    def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Scores of the samples of the fit, as if each had not been fitted where that is cheap."""
+        return self.score_samples(X)
+
     def _set_threshold(self, scores: NDArray[np.float64]) -> Self:
         """Put the threshold at the quantile of these scores that `contamination` names."""
         if len(scores) > 1 and np.ptp(scores) == 0:

@@ -247,14 +247,20 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
 
     # Scoring
 
-    def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
+    def _score_samples(self, X: NDArray[Any], skip: int = 0) -> NDArray[np.float64]:
+        """Scores of samples, less the `skip` nearest neighbours."""
         device = resolve_device(self.device, type(self).__name__)
+        n_neighbors = min(self.n_neighbors_ + skip, len(self.features_))
         scores = np.empty(len(X))
         for block in gen_batches(len(X), _BLOCK):
             found = self._features(X[block])
-            distances = nearest_distances(found, self.features_, self.n_neighbors_, device)
+            distances = nearest_distances(found, self.features_, n_neighbors, device)[:, skip:]
             scores[block] = -(distances**2 if self.squared else distances).mean(axis=1)
         return scores
+
+    def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Scores of the samples of the fit, none its own neighbour."""
+        return self._score_samples(self._validate_X(X, reset=False), skip=1)
 
     def _features(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Features of samples, in chunks of one constant shape; of unit length if asked for."""
