@@ -153,7 +153,7 @@ class BaseDetector(BaseEstimator):
         return self._set_threshold(self._score_samples(X))
 
     def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Scores of the samples of the fit, as if each had not been fitted where that is cheap."""
+        """Scores of the samples of the fit; as if each had not been fitted, where that is cheap."""
         return self.score_samples(X)
 
     def _set_threshold(self, scores: NDArray[np.float64]) -> Self:

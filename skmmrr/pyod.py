@@ -45,7 +45,7 @@ class PyODAdapter(PyODBaseDetector):
     detector_ : estimator
         The fitted detector inside, for what PyOD does not have, such as ``anomaly_map``.
     decision_scores_ : ndarray of shape (n_samples,)
-        Anomaly scores of the training samples; no sample is its own neighbour there.
+        Anomaly scores of the training samples; KDE's and KNN's as if each had not been fitted.
     threshold_ : float
         Scores above it are abnormal.
     labels_ : ndarray of int of shape (n_samples,)

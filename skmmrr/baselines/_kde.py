@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.base import OutlierMixin
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import OutlierMixin, clone
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neighbors import KernelDensity
 
@@ -127,3 +127,13 @@ class KDEDetector(OutlierMixin, ProjectedDetector):
         )
         search.fit(components[order[:_MOST_CROSS_VALIDATED]])
         return float(search.best_params_["bandwidth"])
+
+    def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Scores of the samples of the fit, each by a fit on the other folds."""
+        components = self.components(X)
+        folds = KFold(min(_FOLDS, len(components)), shuffle=True, random_state=0)
+        scores = np.empty(len(components))
+        for others, fold in folds.split(components):
+            estimator = clone(self.estimator_).fit(components[others])
+            scores[fold] = estimator.score_samples(components[fold])
+        return scores
