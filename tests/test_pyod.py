@@ -156,7 +156,7 @@ def test_other_contamination_is_refused(contamination):
 def test_training_samples_of_kde_are_scored_by_fits_without_them(data):
     detector = clone(QUICK["KDE"]).fit(data[0])
     fitted, held_out = detector.decision_function(data[0]), detector.decision_scores_
-    assert held_out.mean() > fitted.mean() + 0.2  # log-density that each lends itself
+    assert held_out.mean() > fitted.mean() + 0.1  # the log-density that each lends itself
     assert np.corrcoef(rankdata(fitted), rankdata(held_out))[0, 1] > 0.95
 
 
