@@ -1,9 +1,13 @@
-"""The papers' two ways to make an anomaly detection task of a labelled data set."""
+"""Ways to make an anomaly detection task of a labelled data set."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import StratifiedKFold
+
+from skmmrr._labels import is_anomaly
 
 Split = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
 
@@ -106,3 +110,84 @@ def _check_class(name: Any, y: NDArray[Any]) -> None:
 def _balanced(y: NDArray[Any]) -> NDArray[np.intp]:
     classes, counts = np.unique(y, return_counts=True)
     return np.sort(np.concatenate([np.flatnonzero(y == c)[: counts.min()] for c in classes]))
+
+
+class NoveltySplit:
+    """Cross-validation that trains on normal samples and tests on normal ones and anomalies.
+
+    For ``GridSearchCV`` and ``cross_val_score``, where a detector must not see the anomalies it is
+    measured with. Every sample is tested once.
+
+    Parameters
+    ----------
+    n_splits : int, default=5
+        Number of folds, at least 2.
+    anomaly_label : object, default=None
+        The label of anomalies. None takes y of +1 and -1 (anomaly), 0 and 1 (anomaly), or booleans
+        that are True for anomalies.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn.svm import OneClassSVM
+    >>> from skmmrr.datasets import NoveltySplit
+    >>> from skmmrr.metrics import SCORERS
+    >>> X, y = np.r_[np.linspace(0, 1, 30), 5, 6, 7][:, None], np.repeat([1, -1], [30, 3])
+    >>> cv = NoveltySplit(3, random_state=0)
+    >>> cross_val_score(OneClassSVM(), X, y, cv=cv, scoring=SCORERS["roc_auc"])
+    array([1., 1., 1.])
+    """
+
+    def __init__(
+        self,
+        n_splits: int = 5,
+        *,
+        anomaly_label: Any = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_splits = n_splits
+        self.anomaly_label = anomaly_label
+        self.random_state = random_state
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
+        """Return the number of folds."""
+        return self.n_splits
+
+    def split(
+        self, X: Any, y: ArrayLike, groups: Any = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        """Generate indices of training and test samples.
+
+        Parameters
+        ----------
+        X : Ignored
+        y : array-like of shape (n_samples,)
+            Labels.
+        groups : Ignored
+
+        Yields
+        ------
+        train : ndarray of int
+            Normal samples of the other folds.
+        test : ndarray of int
+            All samples of the fold.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer anomalies or normal samples than folds, or y follows no convention.
+        """
+        anomalous = is_anomaly(y, self.anomaly_label)
+        counts = np.bincount(anomalous, minlength=2)
+        if counts.min() < self.n_splits:
+            raise ValueError(
+                "NoveltySplit needs a normal sample and an anomaly for each of its "
+                f"{self.n_splits} folds. Got {counts[0]} normal samples and {counts[1]} anomalies; "
+                "take fewer folds."
+            )
+        folds = StratifiedKFold(self.n_splits, shuffle=True, random_state=self.random_state)
+        for train, test in folds.split(anomalous, anomalous):
+            yield train[~anomalous[train]], test
