@@ -115,23 +115,99 @@ class BaseDetector(BaseEstimator):
         """
         return float(self.score_samples(X).mean())
 
-    def calibrate(self, X: ArrayLike) -> Self:
-        """Set the threshold anew from normal samples, by the rule of `contamination`.
-
-        Needed after parameters that change the scores were set on a fitted detector.
+    def calibrate(self, X: ArrayLike, false_positive_rate: float | None = None) -> Self:
+        """Set the threshold anew from normal samples, without refitting.
 
         Parameters
         ----------
         X : array-like
-            Normal samples that best took no part in training.
+            Normal samples that took no part in the fit.
+        false_positive_rate : float, default=None
+            Share of normal samples that may be called anomalies, in (0, 1). The threshold is
+            conformal: of new samples from where X comes from, at most this share is flagged in
+            expectation, whatever the detector and the data [1]_. None takes the rule of
+            `contamination`, the quantile of the scores, which promises nothing for small X.
 
         Returns
         -------
         self : object
+            With the attribute ``calibration_scores_``, the scores in rising order.
+
+        Raises
+        ------
+        ValueError
+            If X has too few samples for the rate, ``1 / false_positive_rate - 1`` at the least.
+
+        References
+        ----------
+        .. [1] V. Vovk, A. Gammerman and G. Shafer, "Algorithmic Learning in a Random World", 2005.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmmrr.baselines import KDEDetector
+        >>> rng = np.random.default_rng(0)
+        >>> detector = KDEDetector(random_state=0).fit(rng.normal(size=(300, 2)))
+        >>> detector = detector.calibrate(rng.normal(size=(200, 2)), false_positive_rate=0.05)
+        >>> detector.p_values([[0.0, 0.0], [6.0, -6.0]]).round(3)
+        array([0.975, 0.005])
         """
         check_is_fitted(self)
+        if false_positive_rate is not None:
+            owner = f"{type(self).__name__}.calibrate"
+            check_real("false_positive_rate", false_positive_rate, owner, 0, 1)
         X = self._validate_X(X, reset=False)
-        return self._set_threshold(self._score_samples(X))
+        scores = self._score_samples(X)
+        if false_positive_rate is None:
+            self._set_threshold(scores)
+        else:
+            self.offset_ = self._conformal_offset(scores, false_positive_rate)
+            self.threshold_params_ = self._score_params()
+        self.calibration_scores_ = np.sort(scores)
+        return self
+
+    def p_values(self, X: ArrayLike) -> NDArray[np.float64]:
+        """How rare a normal sample as abnormal as this one would be: conformal p-values.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+
+        Returns
+        -------
+        p_values : ndarray of float64 of shape (n_samples,)
+            In (0, 1]; at least one over the number of samples that :meth:`calibrate` got, plus one.
+            Of new normal samples, at most a share p has p-values of p or less, in expectation. They
+            say nothing of how many anomalies there are.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If :meth:`calibrate` was not called since the fit, or since parameters that change the
+            scores were set.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "calibration_scores_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} has no p-values: those need scores of normal samples "
+                "that took no part in the fit. Call calibrate(X) with such samples first."
+            )
+        self._check_threshold()
+        n = len(self.calibration_scores_)
+        below = np.searchsorted(self.calibration_scores_, self.score_samples(X), side="right")
+        return (1 + below) / (n + 1)
+
+    def _conformal_offset(self, scores: NDArray[np.float64], rate: float) -> float:
+        """Threshold below which at most the share `rate` of exchangeable scores falls."""
+        n_below = math.floor(rate * (len(scores) + 1))
+        if n_below < 1:
+            raise ValueError(
+                f"A false_positive_rate of {rate:g} needs at least {math.ceil(1 / rate) - 1} "
+                f"normal samples in {type(self).__name__}.calibrate. Got {len(scores)}: give more, "
+                f"or ask for a rate of {1 / (len(scores) + 1):.2g} or higher."
+            )
+        return float(np.partition(scores, n_below - 1)[n_below - 1])
 
     def _split(self, n_samples: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Indices of the held-out samples (5% in the paper), and of those that are fitted."""
@@ -148,6 +224,7 @@ class BaseDetector(BaseEstimator):
 
     def _fit_threshold(self, X: NDArray[Any], held_out: NDArray[np.intp]) -> Self:
         """Set the threshold in the end of a fit, by held-out or all samples."""
+        self.__dict__.pop("calibration_scores_", None)  # of another fit
         if self.contamination == "auto":
             X = X[np.sort(held_out[:_MOST_HELD_OUT])]
         return self._set_threshold(self._score_samples(X))

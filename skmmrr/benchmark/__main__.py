@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from skmmrr.benchmark.classical import measure_classical
+from skmmrr.benchmark.conformal import measure_conformal
 from skmmrr.benchmark.dn2 import measure_dn2
 from skmmrr.benchmark.levels import measure_levels
 from skmmrr.benchmark.mask import measure_mask
@@ -52,6 +53,14 @@ def main() -> None:
     dn2.add_argument("--test", type=int, default=2000, help="test images (default 2000)")
     _add_classes(dn2, range(4))
     dn2.set_defaults(run=lambda a: measure_dn2(a.classes, a.train, a.test, a.data_home))
+
+    conformal = commands.add_parser(
+        "conformal", help="false-positive rates of the conformal threshold, on digits"
+    )
+    conformal.add_argument("--rate", type=float, default=0.05, help="asked for (default 0.05)")
+    conformal.add_argument("--calibration", type=int, default=200, help="samples (default 200)")
+    conformal.add_argument("--splits", type=int, default=20, help="default 20")
+    conformal.set_defaults(run=lambda a: measure_conformal(a.rate, a.calibration, a.splits))
 
     thesis = commands.add_parser(
         "thesis", help="the rotation autoencoder on MNIST, one digit abnormal (hours)"
