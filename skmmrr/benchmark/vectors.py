@@ -10,6 +10,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
 from skmmrr import MMRRDetector
+from skmmrr.datasets import load_adbench
 
 Split = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
@@ -47,8 +48,8 @@ def _blobs(seed: int) -> Split:
 
 
 def _adbench(file: Path, seed: int) -> Split:
-    with np.load(file) as data:
-        X, y = data["X"], np.where(data["y"] == 0, 1, -1)
+    table = load_adbench(file)
+    X, y = table.data, table.target
     normal = np.random.default_rng(seed).permutation(np.flatnonzero(y == 1))
     n_train = int(0.6 * len(normal))
     test = np.concatenate([normal[n_train:], np.flatnonzero(y == -1)])

@@ -1,0 +1,230 @@
+"""Folders of images: any, and MVTec AD's."""
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from sklearn.utils import Bunch
+
+from skmmrr._validation import check_integer, check_option
+from skmmrr.datasets._home import corrupt, get_data_home
+
+PathLike = str | os.PathLike[str]
+
+_MODES = {"color": "RGB", "grey": "L"}
+_MVTEC_SIDE = 256
+
+
+def read_image(path: PathLike, size: tuple[int, int] | None, mode: str) -> NDArray[np.uint8]:
+    """Read a picture of any format, size and mode that Pillow knows.
+
+    Parameters
+    ----------
+    path : path-like
+        File. A rotation in its EXIF data is applied; of several frames the first is taken;
+        transparency is dropped, and 16 bits a pixel are brought to 8.
+    size : tuple (height, width) or None
+        To which it is resized, filtered against aliasing; None keeps its own.
+    mode : {"color", "grey"}
+
+    Returns
+    -------
+    image : ndarray of uint8 of shape (height, width, 3) or (height, width)
+
+    Raises
+    ------
+    ValueError
+        If the file is no picture, or damaged; its name is in the message.
+    """
+    try:
+        with Image.open(path) as opened:
+            image = _eight_bits(ImageOps.exif_transpose(opened)).convert(_MODES[mode])
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise corrupt(Path(path), str(error)) from error
+    if size is not None:
+        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+    return np.asarray(image)
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Integers of 16 or 32 bits to 8: Pillow's own conversion would clip them."""
+    if not image.mode.startswith("I"):
+        return image
+    return Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
+
+
+def load_image_folder(
+    folder: PathLike, *, size: tuple[int, int] | None = None, mode: str = "color"
+) -> Bunch:
+    """Read a folder of images, and the folders in it as classes.
+
+    Parameters
+    ----------
+    folder : path-like
+        Files that are no pictures by their extension are passed over.
+    size : tuple (height, width), default=None
+        To which images are resized. None wants them all of one size.
+    mode : {"color", "grey"}, default="color"
+        Whether images have three channels or none.
+
+    Returns
+    -------
+    pictures : Bunch
+        - ``images``: ndarray of uint8 of shape (n_samples, height, width[, 3]);
+        - ``data``: the same as (n_samples, n_features);
+        - ``target``: ndarray of int64 of shape (n_samples,), index of the image's folder;
+        - ``target_names``: list of str, the folders, "." for the first one;
+        - ``paths``: list of Path.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder, or no image in it.
+    ValueError
+        If a file is damaged, or images differ in size and none is asked for.
+
+    Examples
+    --------
+    >>> from skmmrr.datasets import load_image_folder
+    >>> load_image_folder("nowhere")
+    Traceback (most recent call last):
+    FileNotFoundError: There is no folder nowhere...
+    """
+    folder = Path(folder)
+    paths = _pictures(folder, "**/*")
+    images = _read_all(paths, size, mode)
+    names = [path.parent.relative_to(folder).as_posix() for path in paths]
+    target_names, target = np.unique(names, return_inverse=True)
+    return Bunch(
+        images=images,
+        data=images.reshape(len(images), -1),
+        target=target.astype(np.int64),
+        target_names=target_names.tolist(),
+        paths=paths,
+        DESCR=f"{len(images)} pictures of {folder}.",
+    )
+
+
+def load_mvtec_ad(
+    category: str,
+    subset: str = "train",
+    *,
+    size: tuple[int, int] = (_MVTEC_SIDE, _MVTEC_SIDE),
+    mode: str = "color",
+    data_home: PathLike | None = None,
+) -> Bunch:
+    """Read a category of MVTec AD, or of a set of its layout, which must be on disk.
+
+    Parameters
+    ----------
+    category : str
+        Such as "bottle".
+    subset : {"train", "test"}, default="train"
+        Normal images alone, or normal ones and anomalies of several kinds.
+    size : tuple (height, width), default=(256, 256)
+        To which images and masks are resized.
+    mode : {"color", "grey"}, default="color"
+        Whether images have three channels or none.
+    data_home : path-like, default=None
+        Folder with a folder ``mvtec_ad`` of categories, or with the categories; see
+        :func:`get_data_home`.
+
+    Returns
+    -------
+    mvtec : Bunch
+        - ``images``: ndarray of uint8 of shape (n_samples, height, width[, 3]);
+        - ``data``: the same as (n_samples, n_features);
+        - ``target``: ndarray of int64 of shape (n_samples,), +1 for normal, -1 for anomalies;
+        - ``masks``: ndarray of bool of shape (n_samples, height, width), True where abnormal;
+        - ``names``: list of str, the kind of each image, "good" for normal ones;
+        - ``paths``: list of Path; ``DESCR``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the category, a folder's images or the mask of an anomaly are not there.
+    ValueError
+        If a file is damaged, or there is a mask without an image.
+
+    Examples
+    --------
+    >>> from skmmrr.datasets import load_mvtec_ad
+    >>> load_mvtec_ad("bottle", data_home="nowhere")
+    Traceback (most recent call last):
+    FileNotFoundError: There is no category 'bottle' of MVTec AD. Looked for:...
+    """
+    check_option("subset", subset, "load_mvtec_ad", ("train", "test"))
+    home = get_data_home(data_home)
+    candidates = [home / "mvtec_ad" / category, home / category]
+    root = next((path for path in candidates if (path / subset).is_dir()), None)
+    if root is None:
+        looked = "\n  ".join(str(path / subset) for path in candidates)
+        raise FileNotFoundError(
+            f"There is no category {category!r} of MVTec AD. Looked for:\n  {looked}\nName the "
+            "folder that has it by data_home or by the environment variable SKMMRR_DATA."
+        )
+    kinds = sorted(path for path in (root / subset).iterdir() if path.is_dir())
+    paths = [path for kind in kinds for path in _pictures(kind, "*")]
+    images, names = _read_all(paths, size, mode), [path.parent.name for path in paths]
+    return Bunch(
+        images=images,
+        data=images.reshape(len(images), -1),
+        target=np.where(np.array(names) == "good", 1, -1),
+        masks=_read_masks(root / "ground_truth", paths, images.shape[1:3]),
+        names=names,
+        paths=paths,
+        DESCR=f"MVTec AD, {category} (Bergmann et al., 2019), resized.",
+    )
+
+
+def _read_masks(folder: Path, paths: Sequence[Path], size: tuple[int, int]) -> NDArray[np.bool]:
+    """Masks of the anomalies, all False for good images; every mask must have its image."""
+    masks = np.zeros((len(paths), *size), dtype=bool)
+    kinds = {path.parent.name for path in paths} - {"good"}
+    unused = {path for kind in kinds for path in _pictures(folder / kind, "*")}
+    for i, path in enumerate(paths):
+        if path.parent.name == "good":
+            continue
+        found = [p for p in unused if p.parent.name == path.parent.name]
+        found = [p for p in found if p.stem in (f"{path.stem}_mask", path.stem)]
+        if not found:
+            raise FileNotFoundError(
+                f"The abnormal image {path} has no mask {path.stem}_mask, of any image format, in "
+                f"{folder / path.parent.name}. Fetch it again, or remove the image."
+            )
+        unused.remove(found[0])
+        # Any part of a pixel that is abnormal makes it so: small defects must not vanish.
+        masks[i] = read_image(found[0], size, "grey") > 0
+    if unused:
+        raise ValueError(f"The mask {min(unused)} has no image. Fetch it again, or remove it.")
+    return masks
+
+
+def _pictures(folder: Path, pattern: str) -> list[Path]:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no folder {folder}, or it is not a folder.")
+    extensions = Image.registered_extensions()
+    paths = sorted(p for p in folder.glob(pattern) if p.suffix.lower() in extensions)
+    if not paths:
+        raise FileNotFoundError(f"The folder {folder} has no images of a format that Pillow reads.")
+    return paths
+
+
+def _read_all(paths: Iterable[Path], size: tuple[int, int] | None, mode: str) -> NDArray[np.uint8]:
+    check_option("mode", mode, "skmmrr.datasets", tuple(_MODES))
+    for side in size or ():
+        check_integer("size", side, "skmmrr.datasets", minimum=1)
+    images: list[NDArray[np.uint8]] = []
+    for path in paths:
+        images.append(read_image(path, size, mode))
+        if images[-1].shape != images[0].shape:
+            raise ValueError(
+                f"{path} has (height, width) = {images[-1].shape[:2]}, others have "
+                f"{images[0].shape[:2]}. Name the size to which all are resized."
+            )
+    return np.stack(images)

@@ -1,0 +1,154 @@
+"""Tables on disk: ADBench's files, and CSV."""
+
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import Bunch
+
+from skmmrr._labels import is_anomaly
+from skmmrr.datasets._home import corrupt, get_data_home
+
+PathLike = str | os.PathLike[str]
+
+
+def load_adbench(name: PathLike, *, data_home: PathLike | None = None) -> Bunch:
+    """Read a set of ADBench, which must be on disk.
+
+    Parameters
+    ----------
+    name : path-like
+        A file, or the name of one in the data home or its folder ``adbench``, with or without its
+        number: "cardio" is ``6_cardio.npz``.
+    data_home : path-like, default=None
+        See :func:`get_data_home`.
+
+    Returns
+    -------
+    table : Bunch
+        - ``data``: ndarray of shape (n_samples, n_features);
+        - ``target``: ndarray of int64 of shape (n_samples,), +1 for normal, -1 for anomalies;
+        - ``DESCR``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file; it says where it was looked for.
+    ValueError
+        If the file is damaged, or has no arrays X and y of one length.
+
+    Examples
+    --------
+    >>> from skmmrr.datasets import load_adbench
+    >>> load_adbench("cardio", data_home="nowhere")
+    Traceback (most recent call last):
+    FileNotFoundError: There is no ADBench set 'cardio'...
+    """
+    path = _find(name, get_data_home(data_home))
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            X, y = arrays["X"], arrays["y"]
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+        raise corrupt(path, str(error)) from error
+    if X.ndim != 2 or y.shape != X.shape[:1]:
+        raise corrupt(path, f"X has the shape {X.shape} and y {y.shape}")
+    return _table(X, y, None, f"ADBench's {path.stem} (Han et al., 2022).")
+
+
+def load_csv(path: PathLike, *, target: str | None = None, anomaly_label: Any = None) -> Bunch:
+    r"""Read a table of numbers with a line of column names.
+
+    Parameters
+    ----------
+    path : path-like
+        File of comma-separated values.
+    target : str, default=None
+        The column of labels; None for a table without.
+    anomaly_label : object, default=None
+        The label of anomalies, as text, such as "broken". None takes numbers: +1 and -1 (anomaly),
+        or 0 and 1 (anomaly).
+
+    Returns
+    -------
+    table : Bunch
+        - ``data``: ndarray of float64 of shape (n_samples, n_features);
+        - ``target``: ndarray of int64 of shape (n_samples,), +1 for normal, -1 for anomalies; None
+          without a column of labels;
+        - ``feature_names``: list of str; ``DESCR``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If there is no such column, or a value is no number; its line and column are in the message.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from skmmrr.datasets import load_csv
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "parts.csv"
+    ...     _ = path.write_text("width,weight,state\n1.0,2.5,good\n9.0,0.1,broken\n")
+    ...     parts = load_csv(path, target="state", anomaly_label="broken")
+    >>> parts.data[1], parts.target, parts.feature_names
+    (array([9. , 0.1]), array([ 1, -1]), ['width', 'weight'])
+    """
+    path = Path(path)
+    cells = np.loadtxt(path, dtype=str, delimiter=",", quotechar='"', ndmin=2, comments=None)
+    names, cells = [name.strip() for name in cells[0]], cells[1:]
+    labels = None
+    if target is not None:
+        if target not in names:
+            raise ValueError(f"{path} has no column {target!r}. It has {names}.")
+        column = names.index(target)
+        text = np.char.strip(cells[:, column])
+        labels = (
+            text if anomaly_label is not None else _numbers(path, text[:, None], [target])[:, 0]
+        )
+        names, cells = names[:column] + names[column + 1 :], np.delete(cells, column, axis=1)
+    data = _numbers(path, cells, names)
+    return _table(data, labels, anomaly_label, f"{len(data)} rows of {path}.", feature_names=names)
+
+
+def _find(name: PathLike, home: Path) -> Path:
+    if Path(name).is_file():
+        return Path(name)
+    folders = [home / "adbench", home]
+    found = [p for f in folders for p in sorted(f.glob("*.npz")) if _matches(p, str(name))]
+    if not found:
+        raise FileNotFoundError(
+            f"There is no ADBench set {str(name)!r}: no such file, and no {name}.npz or "
+            f"<number>_{name}.npz in {folders[0]} or {home}. Name the folder that has it by "
+            "data_home or by the environment variable SKMMRR_DATA."
+        )
+    return found[0]
+
+
+def _matches(path: Path, name: str) -> bool:
+    number, _, rest = path.stem.partition("_")
+    return path.stem == name or (number.isdigit() and rest == name)
+
+
+def _numbers(path: Path, cells: NDArray[Any], names: list[str]) -> NDArray[np.float64]:
+    try:
+        return cells.astype(np.float64)
+    except ValueError:
+        for row, column in np.ndindex(cells.shape):
+            try:
+                float(cells[row, column])
+            except ValueError:
+                raise ValueError(
+                    f"{path} has {str(cells[row, column])!r} in line {row + 2}, column "
+                    f"{names[column]!r}, where a number is wanted."
+                ) from None
+        raise
+
+
+def _table(X: NDArray[Any], y: Any, anomaly_label: Any, description: str, **more: Any) -> Bunch:
+    target = None if y is None else np.where(is_anomaly(y, anomaly_label), -1, 1)
+    return Bunch(data=X, target=target, DESCR=description, **more)
