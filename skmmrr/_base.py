@@ -97,11 +97,10 @@ class BaseDetector(BaseEstimator):
         """Mean of :meth:`score_samples`, for model selection without labels.
 
         It tells how well normal samples are explained, not how well anomalies are told apart.
-        With it ``GridSearchCV(detector, grid).fit(X)`` can compare what is trained to the same
-        end, such as `learning_rate`, `max_iter`, `batch_size` or the network sizes. It cannot
-        compare parameters that change what is measured (`n_levels`, `level_rule`, `refine`,
-        `embed`, `mask`): their scores are different quantities. With labels use
-        ``scoring="roc_auc"`` and +1 for normal samples.
+        With it ``GridSearchCV(detector, grid).fit(X)`` can compare what is fitted to the same end,
+        such as a bandwidth, a learning rate or the sizes of networks. It cannot compare parameters
+        that change what is measured, such as levels, features or the rule of the score: their
+        scores are different quantities. With labels take the scorers of :mod:`skmmrr.metrics`.
 
         Parameters
         ----------

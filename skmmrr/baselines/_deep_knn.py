@@ -223,6 +223,11 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
                     f"(n, height, width[, channels]). Got vectors of {self.n_features_in_} "
                     "features. Give image_shape if the rows are flattened images, or features=None."
                 )
+            if self.image_shape_[2] not in (1, 3):
+                raise ValueError(
+                    f"features={self.features!r} of {type(self).__name__} needs grey or colour "
+                    f"images. Got {self.image_shape_[2]} channels; choose 1 or 3 of them."
+                )
         elif isinstance(self.features, nn.Module):
             network = FeatureNetwork(copy.deepcopy(self.features).cpu(), self.input_size)
         else:

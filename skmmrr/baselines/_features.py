@@ -41,8 +41,17 @@ class FeatureNetwork(nn.Module):
         """Features of shape (n, n_features), float32, of samples in [-1, 1]."""
         if x.ndim == 4:
             x = self._as_photograph(x)
-        features = self.network(x).float()
-        return features.flatten(2).mean(dim=2) if features.ndim > 2 else features
+        features = self.network(x)
+        if not isinstance(features, Tensor) or len(features) != len(x):
+            raise ValueError(
+                "The module 'features' must return one tensor with a row for each sample. Got "
+                f"{type(features).__name__} of shape {tuple(getattr(features, 'shape', ()))} for "
+                f"{len(x)} samples. Wrap it in one that does."
+            )
+        features = features.float()
+        if features.ndim > 2:
+            return features.flatten(2).mean(dim=2)
+        return features.reshape(len(x), -1)
 
     def _as_photograph(self, x: Tensor) -> Tensor:
         x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x

@@ -137,6 +137,28 @@ def test_images_are_resized_for_a_module(images):
     assert set(seen) == {(3, 20, 20)}
 
 
+def test_module_may_return_one_number_a_sample(vectors):
+    class First(nn.Module):
+        def forward(self, x):
+            return x[:, 0]
+
+    assert DeepKNNDetector(First()).fit(vectors).features_.shape == (114, 1)
+
+
+def test_module_that_returns_something_else_is_named(vectors):
+    class Both(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    with pytest.raises(ValueError, match="must return one tensor .* Got tuple"):
+        DeepKNNDetector(Both()).fit(vectors)
+
+
+def test_backbone_wants_grey_or_colour():
+    with pytest.raises(ValueError, match="Got 4 channels"):
+        DeepKNNDetector("efficientnet-lite0").fit(np.zeros((5, 8, 8, 4)))
+
+
 def test_callable_gets_samples_as_they_are(images):
     def darkness(X):
         assert X.shape[1:] == (8, 8)
