@@ -1,6 +1,7 @@
 """What all detectors share: checking of X, images beside vectors, thresholds, predictions."""
 
 import math
+import os
 import warnings
 from abc import abstractmethod
 from typing import Any, Self
@@ -11,6 +12,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from skmmrr._files import save_detector
 from skmmrr._random import numpy_generator
 from skmmrr._validation import check_real
 
@@ -196,6 +198,23 @@ class BaseDetector(BaseEstimator):
         n = len(self.calibration_scores_)
         below = np.searchsorted(self.calibration_scores_, self.score_samples(X), side="right")
         return (1 + below) / (n + 1)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted detector to a file without pickle, for :func:`skmmrr.load`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. It is replaced at once when all is written; after an error it is as it was.
+
+        Raises
+        ------
+        TypeError
+            If a parameter is code, such as a feature network of one's own: save with joblib then.
+        ImportError
+            If safetensors is not installed.
+        """
+        save_detector(self, path)
 
     def _conformal_offset(self, scores: NDArray[np.float64], rate: float) -> float:
         """Threshold below which at most the share `rate` of exchangeable scores falls."""

@@ -152,6 +152,10 @@ class NetworkDetector(BaseDetector):
     def _samples(self, X: NDArray[Any]) -> Samples:
         return Samples(X, self.scaler_, self.image_shape_ if self._takes_images() else None)
 
+    def _unfitted_network(self) -> nn.Module:
+        """A network of the fitted one's shape, for weights from a file."""
+        return self._build_network(seed=0)
+
     def _network_on(self, device: torch.device) -> Any:
         """The network for scoring; the estimator keeps its own on the CPU: it pickles anywhere."""
         if device.type == "cpu":

@@ -234,6 +234,12 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
             return None
         return network.eval().requires_grad_(False)
 
+    def _unfitted_network(self) -> nn.Module:
+        """A network of the fitted one's shape, for weights from a file."""
+        network = self._resolve_network()
+        assert network is not None
+        return network
+
     def _fitted_features(self, X: NDArray[Any], fitted: NDArray[np.intp]) -> NDArray[np.float32]:
         """Features of the neighbours, block by block: a file of images may exceed the memory."""
         features = np.empty((0, 0), np.float32)
