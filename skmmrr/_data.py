@@ -49,18 +49,21 @@ class Samples:
     scaler : Scaler
     image_shape : tuple (height, width, channels) or None
         None for vectors.
+    dtype : torch.dtype
+        Of the batches.
     """
 
     X: NDArray[Any]
     scaler: Scaler
     image_shape: tuple[int, int, int] | None
+    dtype: torch.dtype = torch.float32
 
     def __len__(self) -> int:
         return len(self.X)
 
     def batch(self, index: NDArray[np.intp] | slice) -> torch.Tensor:
         """Samples by index: (n, channels, height, width), channels last in memory, or (n, d)."""
-        x = torch.from_numpy(self.scaler(self.X[index]))
+        x = torch.from_numpy(self.scaler(self.X[index])).to(self.dtype)
         if self.image_shape is None:
             return x
         return x.view(-1, *self.image_shape).permute(0, 3, 1, 2)

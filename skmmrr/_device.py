@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+TRAINING_PRECISIONS = (*PRECISIONS, "float64")
 
 
 def resolve_device(device: str | torch.device, owner: str) -> torch.device:
@@ -39,7 +40,8 @@ def resolve_precision(precision: str, device: torch.device, convolutional: bool)
     if precision == "auto":
         gains = _has_bfloat16(device) and (convolutional or device.type != "cpu")
         return torch.bfloat16 if gains else torch.float32
-    return torch.bfloat16 if precision == "bfloat16" else torch.float32
+    dtype: torch.dtype = getattr(torch, precision)
+    return dtype
 
 
 def to_device(x: torch.Tensor, device: torch.device) -> torch.Tensor:
@@ -60,8 +62,8 @@ def elements_per_chunk(device: torch.device) -> int:
 
 
 def autocast(dtype: torch.dtype, device: torch.device) -> AbstractContextManager[object]:
-    """Context in which networks run in the dtype; weights and losses stay float32."""
-    if dtype == torch.float32:
+    """Context in which networks run in a dtype narrower than their weights'."""
+    if dtype in (torch.float32, torch.float64):
         return nullcontext()
     return torch.autocast(device.type, dtype=dtype)
 

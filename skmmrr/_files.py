@@ -86,7 +86,8 @@ def load_detector(
 def _network(detector: Any, weights: Arrays) -> nn.Module:
     """The network that the parameters ask for, with these weights."""
     network: nn.Module = detector._unfitted_network()
-    network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
+    tensors = {k: torch.from_numpy(v.copy()) for k, v in weights.items()}
+    network.load_state_dict(tensors, assign=True)  # with their precision
     return network.eval().requires_grad_(False)
 
 

@@ -107,9 +107,10 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         the scores of all training samples, as in scikit-learn; all of them are scored for it.
     device : str or torch.device, default="auto"
         "auto" is a GPU where there is one, else the CPU. May be set after fit.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
+    precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
         Of convolutions and products; weights, masks and losses are float32. "auto" is bfloat16
-        where the hardware gains from it.
+        where the hardware gains from it. "float64" is that for everything, several times slower: a
+        refit then gives the same scores with any number of threads.
     random_state : int, RandomState instance or None, default=None
         Seed of the split, the weights, the training and the noise of the scores. A fitted
         detector scores repeatably with None too.
@@ -156,8 +157,9 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     logits are computed once per sample, not once per level.
 
     The same seed gives the same weights on one machine with one number of threads. Another number
-    adds gradients up in another order, which training amplifies to some tenths of a percent of the
-    scores; how a fitted detector scores does not depend on it.
+    adds gradients up in another order, which training amplifies to some percent of the scores,
+    but not from the rounding of ``precision="float64"``. How a fitted detector scores does not
+    depend on it.
 
     References
     ----------
@@ -300,7 +302,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         if len(levels) == 0 or not ((levels >= 0) & (levels <= 1)).all():
             raise ValueError(f"explain takes levels in [0, 1], at least one. Got {levels}.")
         parts: dict[str, NDArray[Any]] = {}
-        for chunk in self._ensemble().chunks(self._samples(X), levels):
+        for chunk in self._ensemble().chunks(self._samples(X, self.network_), levels):
             for name in ("x", "embedding", "mask", "restored", "refined"):
                 part = self._to_numpy(getattr(chunk, name))
                 per_level = name not in ("x", "embedding")
@@ -418,7 +420,9 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         self, X: NDArray[Any], levels: NDArray[np.float64], noise_seed: int | None = None
     ) -> Iterator[tuple[Chunk, Tensor]]:
         """Squared errors of shape (n_samples, n_levels, ...), chunk by chunk."""
-        for chunk in self._ensemble(noise_seed).chunks(self._samples(X), levels, self.verbose):
+        for chunk in self._ensemble(noise_seed).chunks(
+            self._samples(X, self.network_), levels, self.verbose
+        ):
             yield chunk, squared_error(chunk.x, chunk.refined)
 
     def _ensemble(self, noise_seed: int | None = None) -> LevelEnsemble:
@@ -462,6 +466,6 @@ def _draw(
     n, device = len(x), x.device
     strata = torch.randperm(n, generator=generator, device=device)
     u = (strata + torch.rand(n, generator=generator, device=device)) / n
-    noise = torch.rand(x.shape, generator=generator, device=device) * 2 - 1
+    noise = (torch.rand(x.shape, generator=generator, device=device) * 2 - 1).to(x.dtype)
     numbers = torch.rand(x.shape, generator=generator, device=device) if uniform else None
     return u**level_power, Draws(noise, numbers)

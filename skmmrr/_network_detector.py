@@ -12,7 +12,7 @@ from torch import nn
 
 from skmmrr._base import BaseDetector
 from skmmrr._data import Samples, Scaler
-from skmmrr._device import PRECISIONS, module_to_device, resolve_device, resolve_precision
+from skmmrr._device import TRAINING_PRECISIONS, module_to_device, resolve_device, resolve_precision
 from skmmrr._random import draw_seed
 from skmmrr._training import OPTIMIZERS, SCHEDULES, Budget, History, Phase, run_phase
 from skmmrr._validation import check_integer, check_option, check_real
@@ -78,11 +78,12 @@ class NetworkDetector(BaseDetector):
         self._resolve(seed)
         self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
 
-        samples = self._samples(X)
         validation, train = self._split(len(X), seed)
         network = self._build_network(seed)
+        if self.precision == "float64":
+            network.double()
         module_to_device(network, device)
-        budget = self._budget(len(train), device)
+        samples, budget = self._samples(X, network), self._budget(len(train), device)
         self.history_, n_iter = {}, []
         for phase in self._phases(network):
             result = run_phase(phase, samples, train, validation, budget, seed)
@@ -107,7 +108,7 @@ class NetworkDetector(BaseDetector):
         check_option("optimizer", self.optimizer, owner, OPTIMIZERS)
         check_option("schedule", self.schedule, owner, SCHEDULES)
         check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
-        check_option("precision", self.precision, owner, PRECISIONS)
+        check_option("precision", self.precision, owner, TRAINING_PRECISIONS)
         self._check_contamination()
 
     @abstractmethod
@@ -149,8 +150,10 @@ class NetworkDetector(BaseDetector):
     def _dtype(self, device: torch.device) -> torch.dtype:
         return resolve_precision(self.precision, device, self._takes_images())
 
-    def _samples(self, X: NDArray[Any]) -> Samples:
-        return Samples(X, self.scaler_, self.image_shape_ if self._takes_images() else None)
+    def _samples(self, X: NDArray[Any], network: nn.Module) -> Samples:
+        """Samples as the network takes them."""
+        image_shape = self.image_shape_ if self._takes_images() else None
+        return Samples(X, self.scaler_, image_shape, next(network.parameters()).dtype)
 
     def _unfitted_network(self) -> nn.Module:
         """A network of the fitted one's shape, for weights from a file."""

@@ -152,7 +152,7 @@ class LevelEnsemble:
             uniform.append(torch.rand(shape, generator=generator) if random else torch.empty(0))
         level_tensor = torch.tensor(levels, dtype=torch.float32, device=self.device)
         return level_tensor, Draws(
-            torch.stack(noise).to(self.device),
+            torch.stack(noise).to(self.device, samples.dtype),
             torch.stack(uniform).to(self.device) if random else None,
         )
 

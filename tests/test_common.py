@@ -1,8 +1,8 @@
-"""Every detector through scikit-learn's own checks, and one of ours."""
+"""Every detector through scikit-learn's own checks, and two of ours."""
 
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
 
@@ -37,6 +37,16 @@ def test_scikit_learn_compatible(estimator, check):
     check(estimator)
 
 
+def with_threads(*numbers):
+    """Loop over numbers of threads, and restore the first."""
+    before = torch.get_num_threads()
+    for number in numbers:
+        torch.set_num_threads(number)
+        with threadpool_limits(number):
+            yield number
+    torch.set_num_threads(before)
+
+
 @pytest.mark.parametrize(
     "detector",
     [
@@ -50,10 +60,22 @@ def test_scikit_learn_compatible(estimator, check):
 )
 def test_a_fitted_detector_scores_the_same_with_any_number_of_threads(detector, images):
     detector.fit(images[:40])
-    before, scores = torch.get_num_threads(), []
-    for n_threads in (1, 2):
-        torch.set_num_threads(n_threads)
-        with threadpool_limits(n_threads):
-            scores.append(detector.score_samples(images))
-    torch.set_num_threads(before)
+    scores = [detector.score_samples(images) for _ in with_threads(1, 2)]
     assert_array_equal(*scores)
+
+
+@pytest.mark.parametrize(
+    "detector",
+    [
+        MMRRDetector(3, max_iter=8, width=8, precision="float64", random_state=0),
+        MMRRDetector(3, max_iter=20, backbone="mlp", precision="float64", random_state=0),
+        OCSVMDetector(random_state=0),
+        KDEDetector(random_state=0),
+        DeepKNNDetector(torch.nn.Conv2d(3, 64, 3), random_state=0),
+        RotationAutoencoderDetector(max_iter=50, precision="float64", random_state=0),
+    ],
+    ids=lambda detector: type(detector).__name__,
+)
+def test_a_refit_scores_the_same_with_any_number_of_threads(detector, images):
+    scores = [detector.fit(images[:40]).score_samples(images) for _ in with_threads(1, 2)]
+    assert_allclose(*scores, rtol=1e-6)

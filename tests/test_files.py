@@ -27,6 +27,7 @@ ON_IMAGES = {
     "MMRR": MMRRDetector(3, max_iter=2, width=8, **SEED),
     "MMRR, mlp": MMRRDetector(3, max_iter=2, backbone="mlp", mask="bernoulli", **SEED),
     "MMRR, ablated": MMRRDetector(3, max_iter=2, width=8, refine=False, embed=False, **SEED),
+    "MMRR, float64": MMRRDetector(3, max_iter=2, width=8, precision="float64", **SEED),
     "rotation": RotationAutoencoderDetector(max_iter=2, batch_size=8, **SEED),
     "OC-SVM": OCSVMDetector(**SEED),
     "KDE": KDEDetector(**SEED),

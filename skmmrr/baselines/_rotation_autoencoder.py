@@ -85,8 +85,9 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         Where the threshold is, as in :class:`skmmrr.MMRRDetector`.
     device : str or torch.device, default="auto"
         "auto" is a GPU where there is one, else the CPU. May be set after fit.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Of convolutions and products. "auto" is bfloat16 where the hardware gains from it.
+    precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
+        Of convolutions and products. "auto" is bfloat16 where the hardware gains from it. "float64"
+        is that for everything: a refit then gives the same scores with any number of threads.
     random_state : int, RandomState instance or None, default=None
         Seed of the split, the weights and the training.
     verbose : int, default=0
@@ -310,12 +311,12 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
             seen = {"rec": square, "cls": turned}
             latents = network.encode(torch.cat([seen[part] for part in parts])).split(len(x))
             latent = dict(zip(parts, latents, strict=True))
-            total = torch.zeros(len(x), device=x.device)
+            total = torch.zeros_like(square[:, 0, 0, 0])
             if "rec" in parts:
                 error = network.squared_error(latent["rec"], square).flatten(1).sum(dim=1)
                 total = total + self.reconstruction_weight * error
             if "cls" in parts:
-                logits = network.classify(latent["cls"], turned).float()
+                logits = network.classify(latent["cls"], turned).to(square.dtype)
                 error = functional.cross_entropy(logits, turns, reduction="none")
                 total = total + self.classification_weight * error
             return total
@@ -358,9 +359,9 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
     ) -> NDArray[np.float64]:
         """What a function makes of the images' squares, in chunks of one constant shape."""
         device = resolve_device(self.device, type(self).__name__)
-        network = self._network_on(device)
-        results = []
-        for kept, x in sample_chunks(self._samples(X), network.n_elements, device, self.verbose):
+        network, results = self._network_on(device), []
+        samples = self._samples(X, network)
+        for kept, x in sample_chunks(samples, network.n_elements, device, self.verbose):
             with autocast(self._dtype(device), device):
                 result = function(network, network.pad(x))
             results.append(result[: kept.stop - kept.start].double().cpu().numpy())

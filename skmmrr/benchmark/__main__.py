@@ -10,6 +10,7 @@ from skmmrr.benchmark.dn2 import measure_dn2
 from skmmrr.benchmark.levels import measure_levels
 from skmmrr.benchmark.mask import measure_mask
 from skmmrr.benchmark.thesis import measure_thesis
+from skmmrr.benchmark.threads import measure_threads
 from skmmrr.benchmark.vectors import measure_vectors
 
 
@@ -69,6 +70,13 @@ def main() -> None:
     thesis.add_argument("--seeds", type=int, nargs="+", default=[0])
     thesis.add_argument("--out", type=Path, default=Path("thesis.csv"), help="CSV to append to")
     thesis.set_defaults(run=lambda a: measure_thesis(a.classes, a.seeds, a.data_home, a.out))
+
+    threads = commands.add_parser(
+        "threads", help="scores of refits on 1 and 2 threads, on one of scikit-learn's digits"
+    )
+    threads.add_argument("--digit", type=int, default=8, choices=range(10))
+    threads.add_argument("--test", type=int, default=200, help="test images (default 200)")
+    threads.set_defaults(run=lambda a: measure_threads(a.digit, a.test))
 
     arguments = parser.parse_args()
     result = arguments.run(arguments)

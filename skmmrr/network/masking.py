@@ -123,7 +123,7 @@ class ConstantMasking(nn.Module):
 
     def forward(self, logits: Tensor, level: Tensor, uniform: Tensor | None = None) -> Tensor:
         """Masks of shape (n, ...) for levels of shape (n,)."""
-        return level.view(-1, *[1] * (logits.ndim - 1)).expand_as(logits)
+        return level.to(logits.dtype).view(-1, *[1] * (logits.ndim - 1)).expand_as(logits)
 
 
 class BernoulliMasking(nn.Module):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.utils import Bunch
 
-from skmmrr.benchmark import classical, dn2, thesis
+from skmmrr.benchmark import classical, dn2, thesis, threads
 
 
 @pytest.fixture
@@ -57,3 +57,12 @@ def test_thesis_appends_and_resumes(monkeypatch, tmp_path, ten_classes):
     assert out.read_text() == written
     thesis.measure_thesis([4, 5], [0], None, out)
     assert out.read_text().startswith(written)
+
+
+def test_threads(monkeypatch):
+    for name in list(threads._DETECTORS):
+        if "MMRR" in name or "autoencoder" in name:
+            monkeypatch.delitem(threads._DETECTORS, name)
+    head, _, *rows = threads.measure_threads(8, n_test=20).splitlines()
+    assert head.startswith("| detector |")
+    assert [row.split(" | ")[1] for row in rows] == ["0.0e+00"] * 3
