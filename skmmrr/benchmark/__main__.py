@@ -79,9 +79,12 @@ def main() -> None:
     threads.set_defaults(run=lambda a: measure_threads(a.digit, a.test))
 
     arguments = parser.parse_args()
-    result = arguments.run(arguments)
-    for line in [result] if isinstance(result, str) else result:
-        print(line, flush=True)
+    try:
+        result = arguments.run(arguments)
+        for line in [result] if isinstance(result, str) else result:
+            print(line, flush=True)
+    except (FileNotFoundError, ImportError) as error:  # of data or of an extra: both say the remedy
+        parser.exit(1, f"{error}\n")
 
 
 def _add_classes(parser: argparse.ArgumentParser, default: Sequence[int]) -> None:
