@@ -40,6 +40,13 @@ def save_detector(detector: Any, path: PathLike) -> None:
     """Write a fitted detector; the file is there whole or, after an error, as it was before."""
     safetensors = _safetensors()
     check_is_fitted(detector)
+    if not type(detector).__module__.startswith("skmmrr."):
+        raise TypeError(
+            f"Only skmmrr's own detectors can be saved without pickle. Got {type(detector)}; save "
+            "with joblib."
+        )
+    for name, value in getattr(detector, "architecture_", {}).items():
+        _parameter(detector, name, value)
     parameters = {k: _parameter(detector, k, v) for k, v in detector.get_params().items()}
     arrays: Arrays = {}
     fitted = {
@@ -233,7 +240,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Arrays]:
                 )
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, TypeError, ValueError) as error:
-        if isinstance(error, _FileError):
+        if isinstance(error, _FileError | PermissionError):
             raise
         raise _foreign(path, f"{type(error).__name__}: {error}") from error
     if metadata.get("sha256") != _digest(metadata.get("content", ""), arrays):

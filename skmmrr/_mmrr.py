@@ -93,9 +93,9 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         Samples per training step. None: 16 for "unet", 64 for "mlp". Scoring does not use it.
     learning_rate : float, default=1e-3
         Highest rate of the schedule.
-    optimizer : {"adamw", "radam"}, default="adamw"
-        "radam" is the paper's.
-    schedule : {"cosine", "plateau"}, default="cosine"
+    optimizer : {"adamw", "radam", "adam"}, default="adamw"
+        "radam" is the paper's, "adam" that of the rotation autoencoder.
+    schedule : {"cosine", "plateau", "constant"}, default="cosine"
         "cosine" warms up over the first tenth of `max_iter`, decays over the rest, and stops
         early when the validation loss has stopped falling. "plateau" is the paper's: the rate is
         halved when that loss has not fallen for 500 epochs.
@@ -110,7 +110,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
         Of convolutions and products; weights, masks and losses are float32. "auto" is bfloat16
         where the hardware gains from it. "float64" is that for everything, several times slower: a
-        refit then gives the same scores with any number of threads.
+        refit with another number of threads then gives the same scores, to 1e-6 and far less.
     random_state : int, RandomState instance or None, default=None
         Seed of the split, the weights, the training and the noise of the scores. A fitted
         detector scores repeatably with None too.
@@ -121,6 +121,8 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     ----------
     network_ : skmmrr.network.MMRRNetwork
         The trained networks, on the CPU.
+    architecture_ : dict
+        The parameters that shaped the network, as they were at the fit.
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this.
     threshold_params_ : dict
@@ -175,6 +177,8 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     >>> detector.predict([[0.0, 0.0], [6.0, -6.0]])
     array([ 1, -1])
     """
+
+    _ARCHITECTURE = ("refine", "embed", "mask", "width", "n_blocks", "n_resolutions")
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 import copy
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -26,6 +26,8 @@ class NetworkDetector(BaseDetector):
     A subclass has the parameters annotated here. It builds the network, says in which phases it
     is trained, and scores.
     """
+
+    _ARCHITECTURE: ClassVar[tuple[str, ...]]  # parameters that shape the network
 
     max_iter: int | None
     batch_size: int | None
@@ -80,6 +82,7 @@ class NetworkDetector(BaseDetector):
 
         validation, train = self._split(len(X), seed)
         network = self._build_network(seed)
+        self.architecture_ = {name: getattr(self, name) for name in self._ARCHITECTURE}
         if self.precision == "float64":
             network.double()
         module_to_device(network, device)
@@ -157,7 +160,9 @@ class NetworkDetector(BaseDetector):
 
     def _unfitted_network(self) -> nn.Module:
         """A network of the fitted one's shape, for weights from a file."""
-        return self._build_network(seed=0)
+        as_fitted = copy.copy(self)
+        as_fitted.__dict__.update(self.architecture_)
+        return as_fitted._build_network(seed=0)
 
     def _network_on(self, device: torch.device) -> Any:
         """The network for scoring; the estimator keeps its own on the CPU: it pickles anywhere."""

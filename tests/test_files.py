@@ -11,6 +11,7 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from safetensors.numpy import load_file, save_file
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import skmmrr
@@ -62,6 +63,31 @@ def test_loaded_detectors_score_bit_for_bit_the_same(name, images, tmp_path):
     assert_array_equal(again.score_samples(images[30:50]), detector.score_samples(images[30:50]))
     assert_array_equal(again.predict(images[30:50]), detector.predict(images[30:50]))
     assert set(vars(again)) == set(vars(detector))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("name", "later"),
+    [
+        ("MMRR", {"refine": False}),
+        ("MMRR", {"width": 64, "mask": "constant"}),
+        ("rotation", {"latent_channels": 3, "score_rule": "rec"}),
+        ("DN2", {"input_size": 64}),
+    ],
+)
+def test_parameters_set_after_fit_do_not_matter_to_the_network(name, later, images, tmp_path):
+    detector = clone(ON_IMAGES[name]).fit(images[:30]).set_params(**later)
+    detector.save(tmp_path / "model")
+    again = skmmrr.load(tmp_path / "model")
+    assert_array_equal(again.score_samples(images[30:40]), detector.score_samples(images[30:40]))
+
+
+def test_only_our_own_classes_are_saved(vectors, tmp_path):
+    class Mine(KDEDetector):
+        pass
+
+    with pytest.raises(TypeError, match="save with joblib"):
+        Mine().fit(vectors).save(tmp_path / "model")
 
 
 def test_another_process_reads_it(saved, vectors, tmp_path):
@@ -193,8 +219,9 @@ def test_missing_file_and_unfitted_detector(tmp_path):
 def test_code_as_a_parameter_is_refused(vectors, tmp_path):
     for features in (torch.nn.Identity(), np.abs):
         detector = DeepKNNDetector(features).fit(vectors)
-        with pytest.raises(TypeError, match=r"'features' .* joblib"):
-            detector.save(tmp_path / "model")
+        for later in ({}, {"features": None}):
+            with pytest.raises(TypeError, match=r"'features' .* joblib"):
+                detector.set_params(**later).save(tmp_path / "model")
 
 
 def test_a_random_state_is_not_saved(vectors, tmp_path):
