@@ -71,7 +71,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     """Array of an IDX file of unsigned bytes: two zeros, type, number of axes, sizes, data."""
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise corrupt(path, str(error)) from error
     if len(content) < 4 or content[:3] != bytes([0, 0, _UNSIGNED_BYTES]):
         raise corrupt(path, f"it starts with {content[:4].hex(' ') or 'nothing'}")

@@ -16,6 +16,8 @@ PathLike = str | os.PathLike[str]
 
 _MODES = {"color": "RGB", "grey": "L"}
 _MVTEC_SIDE = 256
+# Pillow writes these, or knows them by name alone.
+_UNREADABLE = {"no picture", "BUFR", "GRIB", "HDF5", "MPEG", "PALM", "PDF"}
 
 
 def read_image(path: PathLike, size: tuple[int, int] | None, mode: str) -> NDArray[np.uint8]:
@@ -39,16 +41,21 @@ def read_image(path: PathLike, size: tuple[int, int] | None, mode: str) -> NDArr
     ValueError
         If the file is no picture, or damaged; its name is in the message.
     """
-    try:
-        with Image.open(path) as opened:
-            image = _eight_bits(ImageOps.exif_transpose(opened)).convert(_MODES[mode])
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise corrupt(Path(path), str(error)) from error
+    image = _eight_bits(_open(Path(path))).convert(_MODES[mode])
     if size is not None:
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     return np.asarray(image)
+
+
+def _open(path: Path) -> Image.Image:
+    """The picture in a file, upright."""
+    try:
+        with Image.open(path) as opened:
+            return ImageOps.exif_transpose(opened)
+    except (FileNotFoundError, PermissionError):
+        raise
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise corrupt(path, str(error)) from error
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -198,18 +205,32 @@ def _read_masks(folder: Path, paths: Sequence[Path], size: tuple[int, int]) -> N
                 f"{folder / path.parent.name}. Fetch it again, or remove the image."
             )
         unused.remove(found[0])
-        # Any part of a pixel that is abnormal makes it so: small defects must not vanish.
-        masks[i] = read_image(found[0], size, "grey") > 0
+        masks[i] = _read_mask(found[0], size)
     if unused:
         raise ValueError(f"The mask {min(unused)} has no image. Fetch it again, or remove it.")
     return masks
+
+
+def _read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool]:
+    """A mask at a size; a pixel is abnormal if any part of it is: small defects must not vanish."""
+    image = _open(path)
+    if image.mode not in ("1", "L", "F") and not image.mode.startswith("I"):
+        image = image.convert("RGB")
+    mask = np.asarray(image) != 0
+    mask = mask.any(axis=2) if mask.ndim == 3 else mask
+    scales = list(zip(mask.shape, size, strict=True))
+    resized = mask[np.ix_(*(np.arange(new) * old // new for old, new in scales))]
+    places = zip(np.nonzero(mask), scales, strict=True)
+    resized[tuple(place * new // old for place, (old, new) in places)] = True
+    return resized
 
 
 def _pictures(folder: Path, pattern: str) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}, or it is not a folder.")
     extensions = Image.registered_extensions()
-    paths = sorted(p for p in folder.glob(pattern) if p.suffix.lower() in extensions)
+    formats = {p: extensions.get(p.suffix.lower(), "no picture") for p in folder.glob(pattern)}
+    paths = sorted(path for path, name in formats.items() if name not in _UNREADABLE)
     if not paths:
         raise FileNotFoundError(f"The folder {folder} has no images of a format that Pillow reads.")
     return paths
@@ -217,8 +238,11 @@ def _pictures(folder: Path, pattern: str) -> list[Path]:
 
 def _read_all(paths: Iterable[Path], size: tuple[int, int] | None, mode: str) -> NDArray[np.uint8]:
     check_option("mode", mode, "skmmrr.datasets", tuple(_MODES))
-    for side in size or ():
-        check_integer("size", side, "skmmrr.datasets", minimum=1)
+    if size is not None:
+        if not isinstance(size, tuple | list) or len(size) != 2:
+            raise ValueError(f"The parameter 'size' must be (height, width) or None. Got {size!r}.")
+        for side in size:
+            check_integer("size", side, "skmmrr.datasets", minimum=1)
     images: list[NDArray[np.uint8]] = []
     for path in paths:
         images.append(read_image(path, size, mode))

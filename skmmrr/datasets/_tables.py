@@ -1,7 +1,9 @@
 """Tables on disk: ADBench's files, and CSV."""
 
+import csv
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,7 @@ def load_adbench(name: PathLike, *, data_home: PathLike | None = None) -> Bunch:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             X, y = arrays["X"], arrays["y"]
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, ValueError, EOFError) as error:
         raise corrupt(path, str(error)) from error
     if X.ndim != 2 or y.shape != X.shape[:1]:
         raise corrupt(path, f"X has the shape {X.shape} and y {y.shape}")
@@ -84,7 +86,8 @@ def load_csv(path: PathLike, *, target: str | None = None, anomaly_label: Any = 
     FileNotFoundError
         If there is no such file.
     ValueError
-        If there is no such column, or a value is no number; its line and column are in the message.
+        If there is no such column or label, a value is no number or missing, or there is no row;
+        the line and the column are in the message.
 
     Examples
     --------
@@ -99,19 +102,24 @@ def load_csv(path: PathLike, *, target: str | None = None, anomaly_label: Any = 
     (array([9. , 0.1]), array([ 1, -1]), ['width', 'weight'])
     """
     path = Path(path)
-    cells = np.loadtxt(path, dtype=str, delimiter=",", quotechar='"', ndmin=2, comments=None)
-    names, cells = [name.strip() for name in cells[0]], cells[1:]
-    labels = None
+    names, cells, lines = _read_csv(path)
+    labels: Any = None
     if target is not None:
         if target not in names:
             raise ValueError(f"{path} has no column {target!r}. It has {names}.")
         column = names.index(target)
-        text = np.char.strip(cells[:, column])
-        labels = (
-            text if anomaly_label is not None else _numbers(path, text[:, None], [target])[:, 0]
-        )
-        names, cells = names[:column] + names[column + 1 :], np.delete(cells, column, axis=1)
-    data = _numbers(path, cells, names)
+        labels, cells = cells[:, column], np.delete(cells, column, axis=1)
+        names = names[:column] + names[column + 1 :]
+        if anomaly_label is None:
+            labels = _numbers(path, labels[:, None], [target], lines)[:, 0]
+        elif str(anomaly_label) not in labels:
+            raise ValueError(
+                f"{path} has no {anomaly_label!r} in its column {target!r}. It has "
+                f"{np.unique(labels)[:5].tolist()}."
+            )
+        else:
+            anomaly_label = str(anomaly_label)
+    data = _numbers(path, cells, names, lines)
     return _table(data, labels, anomaly_label, f"{len(data)} rows of {path}.", feature_names=names)
 
 
@@ -134,7 +142,25 @@ def _matches(path: Path, name: str) -> bool:
     return path.stem == name or (number.isdigit() and rest == name)
 
 
-def _numbers(path: Path, cells: NDArray[Any], names: list[str]) -> NDArray[np.float64]:
+def _read_csv(path: Path) -> tuple[list[str], NDArray[Any], list[int]]:
+    """Names of the columns, cells as text, and the line of each row."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file)
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
+    if len(rows) < 2:
+        raise ValueError(f"{path} needs a line of names and a row. It has {len(rows)} lines.")
+    names = rows[0][1]
+    for line, row in rows:
+        if len(row) != len(names):
+            raise ValueError(
+                f"{path} has {len(row)} values in line {line} for its {len(names)} columns."
+            )
+    return names, np.array([row for _, row in rows[1:]]), [line for line, _ in rows[1:]]
+
+
+def _numbers(
+    path: Path, cells: NDArray[Any], names: list[str], lines: list[int]
+) -> NDArray[np.float64]:
     try:
         return cells.astype(np.float64)
     except ValueError:
@@ -143,7 +169,7 @@ def _numbers(path: Path, cells: NDArray[Any], names: list[str]) -> NDArray[np.fl
                 float(cells[row, column])
             except ValueError:
                 raise ValueError(
-                    f"{path} has {str(cells[row, column])!r} in line {row + 2}, column "
+                    f"{path} has {str(cells[row, column])!r} in line {lines[row]}, column "
                     f"{names[column]!r}, where a number is wanted."
                 ) from None
         raise

@@ -25,6 +25,7 @@ def test_folders_are_classes_and_other_files_are_passed_over(tmp_path):
     save(tmp_path / "b" / "1.bmp", PICTURE[::-1])
     save(tmp_path / "a" / "2.PNG")
     (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "manual.pdf").write_text("nor this")
     pictures = load_image_folder(tmp_path)
     assert pictures.target_names == [".", "a", "b"]
     assert [p.name for p in pictures.paths] == ["2.PNG", "1.bmp", "top.png"]
@@ -82,7 +83,8 @@ def test_a_folder_without_pictures_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"), [({"mode": "hsv"}, "'mode'"), ({"size": (0, 5)}, "'size'")]
+    ("options", "message"),
+    [({"mode": "hsv"}, "'mode'"), ({"size": (0, 5)}, "'size'"), ({"size": 8}, "height")],
 )
 def test_bad_options(tmp_path, options, message):
     save(tmp_path / "a.png")
@@ -126,6 +128,20 @@ def test_images_masks_and_kinds(bottle):
 def test_small_defects_survive_resizing(bottle):
     test = load_mvtec_ad("bottle", "test", size=(2, 2), data_home=bottle.parent)
     assert test.masks[:2].any(axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_single_pixel_of_any_value_survives_a_strong_reduction(bottle, dtype):
+    mask = np.zeros((500, 400), dtype)
+    mask[499, 0] = 1
+    save(bottle / "ground_truth" / "broken" / "000_mask.png", mask)
+    test = load_mvtec_ad("bottle", "test", size=(5, 4), data_home=bottle.parent)
+    assert np.argwhere(test.masks[0]).tolist() == [[4, 0]]
+
+
+def test_masks_are_enlarged_without_holes(bottle):
+    test = load_mvtec_ad("bottle", "test", size=(120, 160), data_home=bottle.parent)
+    assert test.masks[0].sum() == 1500
 
 
 def test_what_is_missing_or_too_much_is_named(bottle):

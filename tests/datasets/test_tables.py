@@ -41,6 +41,12 @@ def test_adbench_cut_short_or_with_pickles_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(ValueError, match=r"1_odd.npz is damaged"):
         load_adbench(path)
+    np.savez_compressed(path, X=np.zeros((500, 3)), y=np.zeros(500))
+    content = bytearray(path.read_bytes())
+    content[100:130] = bytes(30)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"1_odd.npz is damaged"):
+        load_adbench(path)
     np.savez(path, X=np.array([[object()]]), y=Y[:1])
     with pytest.raises(ValueError, match=r"1_odd.npz is damaged"):
         load_adbench(path)
@@ -67,13 +73,29 @@ def test_csv_with_names_for_labels(tmp_path):
     assert load_csv(path, target="state", anomaly_label="broken").target.tolist() == [1, -1]
 
 
+def test_csv_as_excel_writes_it(tmp_path):
+    (tmp_path / "table.csv").write_bytes("\ufeffy,a\r\n0,1\r\n1,5\r\n".encode())
+    table = load_csv(tmp_path / "table.csv", target="y")
+    assert table.target.tolist() == [1, -1]
+
+
+def test_csv_label_that_is_not_there_is_named(tmp_path):
+    path = write(tmp_path, "a,state\n1,0\n2,1\n")
+    assert load_csv(path, target="state", anomaly_label=1).target.tolist() == [1, -1]
+    with pytest.raises(ValueError, match=r"no 'brokn' in its column 'state'. It has \['0', '1'\]"):
+        load_csv(path, target="state", anomaly_label="brokn")
+
+
 @pytest.mark.parametrize(
     ("text", "target", "message"),
     [
         ("a,b\n1,2\n3,x\n", None, r"'x' in line 3, column 'b'"),
         ("a,b\n1,2\n", "c", r"no column 'c'. It has \['a', 'b'\]"),
         ("a,b\n1,2\n1,3\n", "b", "anomaly_label"),
-        ("a,b\n1,2\n1\n", None, "columns"),
+        ("a,b\n\n1,2\n1\n", None, "1 values in line 4 for its 2 columns"),
+        ("a,b\n\n\n1,x\n", None, "'x' in line 4"),
+        ("", None, "0 lines"),
+        ("a,b\n", None, "1 lines"),
     ],
 )
 def test_csv_that_is_wrong(tmp_path, text, target, message):
