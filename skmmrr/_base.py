@@ -20,6 +20,7 @@ ImageShape = tuple[int, int, int]
 
 _AUTO_CONTAMINATION = 0.05
 _MOST_HELD_OUT = 1000  # samples that set the threshold: their 5% quantile is good to 0.7%
+_ROUNDING = 1e-9  # a rate of 1/49 times 49 samples is a hair below 1
 _MOST_CHANNELS = 4  # a first axis this short, of a longer second and third, is one of channels
 
 
@@ -218,12 +219,14 @@ class BaseDetector(BaseEstimator):
 
     def _conformal_offset(self, scores: NDArray[np.float64], rate: float) -> float:
         """Threshold below which at most the share `rate` of exchangeable scores falls."""
-        n_below = math.floor(rate * (len(scores) + 1))
+        n_below = math.floor(rate * (len(scores) + 1) + _ROUNDING)
         if n_below < 1:
+            needed = math.ceil(1 / rate - 1 - _ROUNDING)
+            least = math.ceil(1e4 / (len(scores) + 1)) / 1e4
             raise ValueError(
-                f"A false_positive_rate of {rate:g} needs at least {math.ceil(1 / rate) - 1} "
-                f"normal samples in {type(self).__name__}.calibrate. Got {len(scores)}: give more, "
-                f"or ask for a rate of {1 / (len(scores) + 1):.2g} or higher."
+                f"A false_positive_rate of {rate:g} needs at least {needed} normal samples in "
+                f"{type(self).__name__}.calibrate. Got {len(scores)}: give more, or ask for a rate "
+                f"of {least:g} or higher."
             )
         return float(np.partition(scores, n_below - 1)[n_below - 1])
 

@@ -91,6 +91,8 @@ def precision_at_n(
     0.5
     """
     anomalous, scores = is_anomaly(y_true, anomaly_label), np.asarray(y_score, dtype=float)
+    if n is None and not anomalous.any():
+        raise ValueError("precision_at_n finds no anomaly in y_true to count. Name n.")
     n = int(anomalous.sum()) if n is None else check_integer("n", n, "precision_at_n", 1)
     if not 1 <= n <= len(scores):
         raise ValueError(
@@ -191,10 +193,21 @@ def anomaly_score(estimator: Any, X: ArrayLike) -> NDArray[np.float64]:
     -------
     anomaly_score : ndarray of float64 of shape (n_samples,)
     """
-    if hasattr(estimator, "decision_scores_"):  # what every fitted PyOD detector has
+    if hasattr(_innermost(estimator), "decision_scores_"):  # what fitted PyOD detectors have
         return np.asarray(estimator.decision_function(X), dtype=np.float64)
     method = "score_samples" if hasattr(estimator, "score_samples") else "decision_function"
     return -np.asarray(getattr(estimator, method)(X), dtype=np.float64)
+
+
+def _innermost(estimator: Any) -> Any:
+    """The detector in pipelines and searches."""
+    while True:
+        if hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        else:
+            return estimator
 
 
 def make_anomaly_scorer(

@@ -63,9 +63,19 @@ def test_flagged_samples_are_those_of_low_p_values():
 
 
 def test_too_few_samples_for_the_rate_say_how_many_are_needed(detector):
-    with pytest.raises(ValueError, match=r"at least 19 normal .* Got 18: .* rate of 0.053"):
+    with pytest.raises(ValueError, match=r"at least 19 normal .* Got 18: .* rate of 0.0527 or"):
         detector.calibrate(RNG.normal(size=(18, 2)), false_positive_rate=0.05)
     detector.calibrate(RNG.normal(size=(19, 2)), false_positive_rate=0.05)
+
+
+@pytest.mark.parametrize("n", [6, 18, 48, 110, 1999])
+def test_the_needed_number_and_the_suggested_rate_are_enough(detector, n):
+    X = RNG.normal(size=(n, 2))
+    detector.calibrate(X, false_positive_rate=1 / (n + 1))
+    with pytest.raises(ValueError, match="ask for a rate of") as refused:
+        detector.calibrate(X, false_positive_rate=0.9 / (n + 1))
+    suggested = float(str(refused.value).split("ask for a rate of ")[1].split()[0])
+    detector.calibrate(X, false_positive_rate=suggested)
 
 
 @pytest.mark.parametrize("rate", [0, 1, -0.1])

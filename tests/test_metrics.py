@@ -133,6 +133,7 @@ def test_labels_of_no_convention_are_refused(y, found):
         make_pipeline(StandardScaler(), IsolationForest(random_state=0)),
         KernelDensity(),
         KNN(),
+        make_pipeline(StandardScaler(), KNN()),
     ],
     ids=lambda detector: type(detector).__name__,
 )
