@@ -1,4 +1,4 @@
-"""From the user's array to scaled float32 batches, never the whole array at once."""
+"""From the user's array to scaled batches of tensors, never the whole array at once."""
 
 from dataclasses import dataclass
 from typing import Any

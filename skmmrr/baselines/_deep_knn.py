@@ -90,6 +90,8 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         Number of neighbours in use.
     normalized_ : bool
         Whether features have unit length.
+    architecture_ : dict
+        `features` and `input_size` as they were at the fit.
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this.
     threshold_params_ : dict
@@ -110,8 +112,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
     Notes
     -----
     The search is exact, in chunks: beside the features of the fit, memory does not grow with their
-    number. The excerpt of the paper names neither the number of neighbours nor the distance; the
-    original has 2. Unit length is not in the paper: on CIFAR-10 it raises EfficientNet's AUROC.
+    number. Unit length is not in the paper: on CIFAR-10 it raises EfficientNet's AUROC.
 
     References
     ----------
@@ -186,6 +187,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         seed = draw_seed(self.random_state)
         held_out, fitted = self._hold_out(len(X), seed)
         self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
+        self.architecture_ = {"features": self.features, "input_size": self.input_size}
         self.network_ = self._resolve_network()
         given = self.features is not None
         self.normalized_ = given if self.normalize is None else self.normalize
@@ -236,7 +238,9 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
 
     def _unfitted_network(self) -> nn.Module:
         """A network of the fitted one's shape, for weights from a file."""
-        network = self._resolve_network()
+        as_fitted = copy.copy(self)
+        as_fitted.__dict__.update(self.architecture_)
+        network = as_fitted._resolve_network()
         assert network is not None
         return network
 
@@ -282,6 +286,11 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         else:
             chunks = iter([self.scaler_(X)])
         features = np.concatenate(list(chunks))
+        if not np.isfinite(features).all():
+            raise ValueError(
+                f"The features of {type(self).__name__} must be finite. Got NaN or infinity from "
+                f"{self.features!r}."
+            )
         if self.normalized_:
             length = np.sqrt(np.square(features, dtype=np.float64).sum(axis=1, keepdims=True))
             features /= np.where(length > 0, length, 1)
@@ -313,9 +322,9 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
                 grey = self.image_shape_[2] == 1
                 samples = samples.reshape(-1, *self.image_shape_[: 2 if grey else 3])
             found = np.asarray(function(samples), dtype=np.float32)
-            if found.ndim == 0 or len(found) != len(samples) or not np.isfinite(found).all():
+            if found.ndim == 0 or len(found) != len(samples):
                 raise ValueError(
-                    f"The callable 'features' of {type(self).__name__} must return finite numbers, "
+                    f"The callable 'features' of {type(self).__name__} must return numbers, "
                     f"one row for each of the {len(samples)} samples it gets. Got an array of "
                     f"shape {found.shape}."
                 )

@@ -42,7 +42,7 @@ class FeatureNetwork(nn.Module):
         if x.ndim == 4:
             x = self._as_photograph(x)
         features = self.network(x)
-        if not isinstance(features, Tensor) or len(features) != len(x):
+        if not isinstance(features, Tensor) or features.shape[:1] != x.shape[:1]:
             raise ValueError(
                 "The module 'features' must return one tensor with a row for each sample. Got "
                 f"{type(features).__name__} of shape {tuple(getattr(features, 'shape', ()))} for "

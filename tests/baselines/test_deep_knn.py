@@ -146,12 +146,17 @@ def test_module_may_return_one_number_a_sample(vectors):
 
 
 def test_module_that_returns_something_else_is_named(vectors):
-    class Both(nn.Module):
-        def forward(self, x):
-            return x, x
+    class Other(nn.Module):
+        def __init__(self, function):
+            super().__init__()
+            self.function = function
 
-    with pytest.raises(ValueError, match=r"must return one tensor .* Got tuple"):
-        DeepKNNDetector(Both()).fit(vectors)
+        def forward(self, x):
+            return self.function(x)
+
+    for function, found in ((lambda x: (x, x), "tuple"), (lambda x: x.mean(), "Tensor")):
+        with pytest.raises(ValueError, match=f"must return one tensor .* Got {found}"):
+            DeepKNNDetector(Other(function)).fit(vectors)
 
 
 def test_backbone_wants_grey_or_colour():
@@ -170,9 +175,13 @@ def test_callable_gets_samples_as_they_are(images):
     assert_allclose(detector.features_[:, 0], darkness(X), rtol=1e-6)
 
 
-@pytest.mark.parametrize(
-    "function", [lambda X: X[:1], lambda X: 1.0, lambda X: np.full((len(X), 2), np.nan)]
-)
+@pytest.mark.parametrize("features", [lambda X: np.full(len(X), np.nan), nn.Threshold(9, np.nan)])
+def test_features_that_are_not_finite_are_refused(vectors, features):
+    with pytest.raises(ValueError, match="must be finite"):
+        DeepKNNDetector(features).fit(vectors)
+
+
+@pytest.mark.parametrize("function", [lambda X: X[:1], lambda X: 1.0])
 def test_callable_that_returns_something_else_is_named(vectors, function):
     with pytest.raises(ValueError, match="one row for each"):
         DeepKNNDetector(function).fit(vectors)

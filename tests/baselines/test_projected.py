@@ -10,6 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import OneClassSVM
 
+from skmmrr._random import draw_seed
 from skmmrr.baselines import KDEDetector, OCSVMDetector
 
 BOTH = pytest.mark.parametrize("detector_class", [OCSVMDetector, KDEDetector])
@@ -53,13 +54,19 @@ def test_images_are_projected_to_95_percent_of_their_variance_and_vectors_are_no
 @BOTH
 def test_held_out_samples_set_the_automatic_threshold(detector_class, vectors):
     detector = detector_class(random_state=0).fit(vectors)
-    fitted = detector.components(vectors)
-    assert detector.estimator_.n_features_in_ == 5
-    n_held_out = 6  # 5% of 120
-    assert np.sum(detector.decision_function(vectors) < 0) >= 1
+    held_out, fitted = detector._split(120, draw_seed(0))
+    assert (len(held_out), len(fitted)) == (6, 114)
+    scores = detector.score_samples(vectors[held_out])
+    assert_allclose(detector.offset_, np.quantile(scores, 0.05))
+    inside = detector.estimator_
+    n_fitted = len(inside.tree_.data) if hasattr(inside, "tree_") else inside.shape_fit_[0]
+    assert n_fitted == 114
+
+
+@BOTH
+def test_a_float_sets_the_threshold_by_all_samples(detector_class, vectors):
     plain = detector_class(contamination=0.2).fit(vectors)
     assert (plain.predict(vectors) == -1).sum() == 24
-    assert len(fitted) - n_held_out == 114
 
 
 @BOTH
