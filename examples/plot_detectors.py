@@ -9,7 +9,7 @@ the digit and the others apart, and where its threshold lies. That is meant to l
 images pass, but rests on the 5% of the training images that were held out: six here, which is few.
 ``calibrate`` takes more where there are more.
 
-It takes about two minutes on two cores, and ``pip install ".[plot,backbones]"`` before.
+It takes one to two minutes on two cores, and ``pip install ".[plot,backbones]"`` before.
 """
 
 # %%
