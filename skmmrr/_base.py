@@ -31,7 +31,7 @@ class BaseDetector(BaseEstimator):
     -----
     A subclass inherits :class:`sklearn.base.OutlierMixin` first. Its constructor has the parameters
     `image_shape`, `contamination` and `validation_fraction`; its ``fit`` calls
-    ``_validate_X(X, reset=True)``, ``_split`` and in the end ``_fit_threshold``.
+    ``_validate_X(X, reset=True)``, ``_split`` and in the end ``_set_threshold``.
     """
 
     image_shape: tuple[int, ...] | None
@@ -243,12 +243,11 @@ class BaseDetector(BaseEstimator):
             fitted = np.arange(n_samples)
         return held_out, np.sort(fitted)
 
-    def _fit_threshold(self, X: NDArray[Any], held_out: NDArray[np.intp]) -> Self:
-        """Set the threshold in the end of a fit, by held-out or all samples."""
-        self.__dict__.pop("calibration_scores_", None)  # of another fit
+    def _threshold_scores(self, X: NDArray[Any], held_out: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Scores that set the threshold in the end of a fit: of held-out or of all samples."""
         if self.contamination == "auto":
             X = X[np.sort(held_out[:_MOST_HELD_OUT])]
-        return self._set_threshold(self._score_samples(X))
+        return self._score_samples(X)
 
     def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores of the samples of the fit; as if each had not been fitted, where that is cheap."""
@@ -264,6 +263,7 @@ class BaseDetector(BaseEstimator):
             )
         share = _AUTO_CONTAMINATION if self.contamination == "auto" else float(self.contamination)
         self.offset_ = float(np.quantile(scores, share))
+        self.__dict__.pop("calibration_scores_", None)  # of another fit
         self.threshold_params_ = self._score_params()
         return self
 

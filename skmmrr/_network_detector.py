@@ -98,7 +98,7 @@ class NetworkDetector(BaseDetector):
         module_to_device(network, torch.device("cpu"))
         self.network_ = network.requires_grad_(False)
         self._after_training(X)
-        return self._fit_threshold(X, validation)
+        return self._set_threshold(self._threshold_scores(X, validation))
 
     def _check_params(self) -> None:
         """Check what does not depend on X; subclasses add their own."""

@@ -101,6 +101,15 @@ def test_p_values_need_a_calibration_and_follow_the_parameters():
         detector.p_values([[0.0, 0.0]])
 
 
+def test_warnings_point_at_the_line_that_fits_or_calibrates():
+    X = np.ones((5, 2))
+    with pytest.warns(UserWarning, match="same score") as at_fit:
+        detector = KDEDetector(contamination=0.1).fit(X)
+    with pytest.warns(UserWarning, match="same score") as at_calibration:
+        detector.calibrate(X)
+    assert at_fit[0].filename == at_calibration[0].filename == __file__
+
+
 def test_a_refit_forgets_the_calibration(detector):
     detector.calibrate(RNG.normal(size=(60, 2)))
     detector.fit(RNG.normal(size=(60, 2)))

@@ -192,7 +192,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         given = self.features is not None
         self.normalized_ = given if self.normalize is None else self.normalize
         self.features_ = self._fitted_features(X, fitted)
-        return self._fit_threshold(X, held_out)
+        return self._set_threshold(self._threshold_scores(X, held_out))
 
     # Fitting
 

@@ -60,7 +60,7 @@ class ProjectedDetector(BaseDetector):
         self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
         self.pca_ = self._fit_pca(self.scaler_(X[fitted]).astype(np.float64))
         self.estimator_ = self._fit_estimator(self._components(X[fitted]), seed)
-        return self._fit_threshold(X, held_out)
+        return self._set_threshold(self._threshold_scores(X, held_out))
 
     def components(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scale and project samples: what the estimator inside sees.
