@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,19 @@ _MODES = {"color": "RGB", "grey": "L"}
 _MVTEC_SIDE = 256
 # Pillow writes these, or knows them by name alone.
 _UNREADABLE = {"no picture", "BUFR", "GRIB", "HDF5", "MPEG", "PALM", "PDF"}
+
+
+def check_size_and_mode(size: Any, mode: Any, owner: str) -> None:
+    """Check what images are brought to."""
+    check_option("mode", mode, owner, tuple(_MODES))
+    if size is None:
+        return
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise ValueError(
+            f"The parameter 'size' of {owner} must be (height, width) or None. Got {size!r}."
+        )
+    for side in size:
+        check_integer("size", side, owner, minimum=1)
 
 
 def read_image(path: PathLike, size: tuple[int, int] | None, mode: str) -> NDArray[np.uint8]:
@@ -237,12 +251,7 @@ def _pictures(folder: Path, pattern: str) -> list[Path]:
 
 
 def _read_all(paths: Iterable[Path], size: tuple[int, int] | None, mode: str) -> NDArray[np.uint8]:
-    check_option("mode", mode, "skmmrr.datasets", tuple(_MODES))
-    if size is not None:
-        if not isinstance(size, tuple | list) or len(size) != 2:
-            raise ValueError(f"The parameter 'size' must be (height, width) or None. Got {size!r}.")
-        for side in size:
-            check_integer("size", side, "skmmrr.datasets", minimum=1)
+    check_size_and_mode(size, mode, "skmmrr.datasets")
     images: list[NDArray[np.uint8]] = []
     for path in paths:
         images.append(read_image(path, size, mode))
