@@ -1,9 +1,13 @@
 """The one place that chooses devices and precisions."""
 
+import copy
 from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import torch
 from torch import nn
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 TRAINING_PRECISIONS = (*PRECISIONS, "float64")
@@ -54,6 +58,15 @@ def to_device(x: torch.Tensor, device: torch.device) -> torch.Tensor:
 def module_to_device(module: nn.Module, device: torch.device) -> None:
     """Move a network to the device, convolutions in the memory layout that is fast there."""
     module.to(device).to(memory_format=_memory_format(device))  # type: ignore[call-overload]
+
+
+def module_on_device(module: ModuleT, device: torch.device) -> ModuleT:
+    """The network for scoring; an estimator keeps its own on the CPU: it pickles anywhere."""
+    if device.type == "cpu":
+        return module
+    module = copy.deepcopy(module)
+    module_to_device(module, device)
+    return module
 
 
 def elements_per_chunk(device: torch.device) -> int:

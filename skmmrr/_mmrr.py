@@ -13,10 +13,9 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skmmrr._device import resolve_device
+from skmmrr._device import module_on_device, resolve_device
 from skmmrr._levels import level_quadrature
 from skmmrr._network_detector import NetworkDetector
-from skmmrr._random import torch_generator
 from skmmrr._scoring import Chunk, LevelEnsemble
 from skmmrr._training import Phase
 from skmmrr._validation import check_bool, check_integer, check_option, check_real
@@ -350,7 +349,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
             return "mlp" if self.image_shape_ is None else "unet"
         return self.backbone
 
-    def _build_network(self, seed: int) -> MMRRNetwork:
+    def _design_network(self) -> MMRRNetwork:
         backbone: Callable[[int, int], nn.Module]
         if self.backbone_ == "mlp" or self.image_shape_ is None:
             channels = self.n_features_in_
@@ -360,11 +359,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
             deepest = max(1, min(4, int(math.log2(min(height, width)))))  # to 2x2 at the least
             sizes = _UNET_SIZES | {"n_resolutions": deepest}
             backbone = partial(UNet, **self._sizes(sizes))
-        with torch.device("meta"):  # torch's own initialisation would draw from the global state
-            network = MMRRNetwork(backbone, channels, self.refine, self.embed, self.mask)
-        network.to_empty(device="cpu")
-        network.initialise(torch_generator(seed, "weights"))
-        return network
+        return MMRRNetwork(backbone, channels, self.refine, self.embed, self.mask)
 
     def _sizes(self, defaults: dict[str, int]) -> dict[str, int]:
         given = {name: getattr(self, name) for name in defaults}
@@ -437,7 +432,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
             )
         device = resolve_device(self.device, type(self).__name__)
         return LevelEnsemble(
-            network=self._network_on(device),
+            network=module_on_device(self.network_, device),
             refine=self.refine,
             noise_seed=self.noise_seed_ if noise_seed is None else noise_seed,
             device=device,

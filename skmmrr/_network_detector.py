@@ -13,7 +13,7 @@ from torch import nn
 from skmmrr._base import BaseDetector
 from skmmrr._data import Samples, Scaler
 from skmmrr._device import TRAINING_PRECISIONS, module_to_device, resolve_device, resolve_precision
-from skmmrr._random import draw_seed
+from skmmrr._random import draw_seed, torch_generator
 from skmmrr._training import OPTIMIZERS, SCHEDULES, Budget, History, Phase, run_phase
 from skmmrr._validation import check_integer, check_option, check_real
 
@@ -81,7 +81,8 @@ class NetworkDetector(BaseDetector):
         self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
 
         validation, train = self._split(len(X), seed)
-        network = self._build_network(seed)
+        network = self._build_network()
+        network.initialise(torch_generator(seed, "weights"))
         self.architecture_ = {name: getattr(self, name) for name in self._ARCHITECTURE}
         if self.precision == "float64":
             network.double()
@@ -119,8 +120,8 @@ class NetworkDetector(BaseDetector):
         """Set the attributes that X and the seed decide before a network is built."""
 
     @abstractmethod
-    def _build_network(self, seed: int) -> nn.Module:
-        """Build the network on the CPU, all weights drawn from the seed."""
+    def _design_network(self) -> Any:
+        """The network; its method ``initialise(generator)`` draws all weights."""
 
     @abstractmethod
     def _phases(self, network: Any) -> Iterator[Phase]:
@@ -158,16 +159,14 @@ class NetworkDetector(BaseDetector):
         image_shape = self.image_shape_ if self._takes_images() else None
         return Samples(X, self.scaler_, image_shape, next(network.parameters()).dtype)
 
+    def _build_network(self) -> Any:
+        """The network on the CPU, its weights still to be drawn or loaded."""
+        with torch.device("meta"):  # torch's own initialisation would draw from the global state
+            network = self._design_network()
+        return network.to_empty(device="cpu")
+
     def _unfitted_network(self) -> nn.Module:
         """A network of the fitted one's shape, for weights from a file."""
         as_fitted = copy.copy(self)
         as_fitted.__dict__.update(self.architecture_)
-        return as_fitted._build_network(seed=0)
-
-    def _network_on(self, device: torch.device) -> Any:
-        """The network for scoring; the estimator keeps its own on the CPU: it pickles anywhere."""
-        if device.type == "cpu":
-            return self.network_
-        network = copy.deepcopy(self.network_)
-        module_to_device(network, device)
-        return network
+        return as_fitted._build_network()

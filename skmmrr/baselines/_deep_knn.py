@@ -16,7 +16,7 @@ from skmmrr._data import Samples, Scaler
 from skmmrr._device import (
     PRECISIONS,
     autocast,
-    module_to_device,
+    module_on_device,
     resolve_device,
     resolve_precision,
 )
@@ -301,9 +301,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         self, network: FeatureNetwork, X: NDArray[Any]
     ) -> Iterator[NDArray[np.float32]]:
         device = resolve_device(self.device, type(self).__name__)
-        if device.type != "cpu":  # the estimator keeps its own on the CPU: it pickles anywhere
-            network = copy.deepcopy(network)
-            module_to_device(network, device)
+        network = module_on_device(network, device)
         samples = Samples(X, self.scaler_, self.image_shape_)
         precision = resolve_precision(self.precision, device, self.image_shape_ is not None)
         size = 3 * network.input_size**2 if network.input_size else X.shape[1]

@@ -13,7 +13,7 @@ from skmmrr._validation import check_real
 from skmmrr.baselines._projected import ProjectedDetector
 
 # In units of the samples' root mean square distance from their mean, by factors of sqrt(2).
-_BANDWIDTHS = 2.0 ** np.arange(-6, 0.5, 0.5)
+BANDWIDTHS = 2.0 ** np.arange(-6, 0.5, 0.5)
 _FOLDS = 5
 _MOST_CROSS_VALIDATED = 2000  # samples: their cost is quadratic
 
@@ -121,7 +121,7 @@ class KDEDetector(OutlierMixin, ProjectedDetector):
         order = numpy_generator(seed, "folds").permutation(len(components))
         search = GridSearchCV(
             KernelDensity(leaf_size=len(components)),
-            {"bandwidth": deviation * _BANDWIDTHS},
+            {"bandwidth": deviation * BANDWIDTHS},
             cv=KFold(min(_FOLDS, len(components))),
             refit=False,
         )

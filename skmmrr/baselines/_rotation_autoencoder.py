@@ -14,9 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from skmmrr._base import ImageShape
-from skmmrr._device import autocast, resolve_device
+from skmmrr._device import autocast, module_on_device, resolve_device
 from skmmrr._network_detector import NetworkDetector
-from skmmrr._random import torch_generator
 from skmmrr._scoring import sample_chunks
 from skmmrr._training import Phase
 from skmmrr._validation import check_integer, check_option, check_real
@@ -292,15 +291,10 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
                 "flattened images; for vectors take skmmrr.MMRRDetector."
             )
 
-    def _build_network(self, seed: int) -> RotationAutoencoder:
+    def _design_network(self) -> RotationAutoencoder:
         latent = self.latent_channels or (16 if self.image_shape_[2] == 1 else 200)
-        with torch.device("meta"):  # torch's own initialisation would draw from the global state
-            network = RotationAutoencoder(
-                self.image_shape_, latent, max(1, int(self.rotation_ratio * latent))
-            )
-        network.to_empty(device="cpu")
-        network.initialise(torch_generator(seed, "weights"))
-        return network
+        rotation = max(1, int(self.rotation_ratio * latent))
+        return RotationAutoencoder(self.image_shape_, latent, rotation)
 
     def _default_budget(self, n_train: int) -> tuple[int, int]:
         steps = math.ceil(_N_EPOCHS * n_train / (self.batch_size or _BATCH_SIZE))
@@ -349,7 +343,7 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         check_option("score_rule", rule, type(self).__name__, SCORE_RULES)
         if rule in scores:
             return scores[rule]
-        rec, cls = (_rescaled(scores[part], *self.ranges_[part]) for part in ("rec", "cls"))
+        rec, cls = (rescaled(scores[part], *self.ranges_[part]) for part in ("rec", "cls"))
         alpha = check_real("alpha", self.alpha, type(self).__name__, 0, 1, bounds="(]")
         rec, cls = alpha * rec, (1 - alpha) * cls
         return rec + cls if rule == "ws" else np.maximum(rec, cls)
@@ -364,7 +358,7 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
     ) -> NDArray[np.float64]:
         """What a function makes of the images' squares, in chunks of one constant shape."""
         device = resolve_device(self.device, type(self).__name__)
-        network, results = self._network_on(device), []
+        network, results = module_on_device(self.network_, device), []
         samples = self._samples(X, network)
         for kept, x in sample_chunks(samples, network.n_elements, device, self.verbose):
             with autocast(self._dtype(device), device):
@@ -400,6 +394,6 @@ def _needed_parts(score_rule: str) -> tuple[str, ...]:
     return (score_rule,) if score_rule in _PRIMARY_SCORES else tuple(_PRIMARY_SCORES)
 
 
-def _rescaled(scores: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
+def rescaled(scores: NDArray[np.float64], low: float, high: float) -> NDArray[np.float64]:
     """Min-max normalisation on the training set, equation (3.14)."""
     return (scores - low) / (high - low if high > low else 1.0)

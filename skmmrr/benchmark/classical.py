@@ -14,6 +14,7 @@ from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.svm import OneClassSVM
 
 from skmmrr.baselines import KDEDetector, OCSVMDetector
+from skmmrr.baselines._kde import BANDWIDTHS
 from skmmrr.benchmark._markdown import table_row
 from skmmrr.benchmark.published import published_classes
 from skmmrr.datasets import load_cifar10, load_mnist, one_vs_all
@@ -22,7 +23,6 @@ _LOADERS = {"mnist": load_mnist, "cifar10": load_cifar10}
 _PUBLISHED = {"mnist": "MNIST", "cifar10": "CIFAR10"}
 # Ruff et al. 2018, for pixels in [0, 1]: those in [-1, 1] have four times the squared distances.
 _GAMMAS, _NUS = 2.0 ** np.arange(-10, 0) / 4, (0.01, 0.1)
-_BANDWIDTHS = 2.0 ** np.arange(-6, 0.5, 0.5)  # times the total deviation, as KDEDetector's
 
 Array = NDArray[Any]
 
@@ -57,7 +57,7 @@ def _measure(X: Array, X_test: Array, y: Array) -> dict[str, tuple[float, float]
     kde = KDEDetector(image_shape=shape, random_state=0).fit(X)
     Z, T = svm.components(X), svm.components(X_test)
     within, across = (euclidean_distances(part, Z, squared=True) for part in (Z, T))
-    bandwidths = np.sqrt(Z.var(axis=0).sum()) * _BANDWIDTHS
+    bandwidths = np.sqrt(Z.var(axis=0).sum()) * BANDWIDTHS
     svms = [partial(_svm_scores, within, nu=nu, gamma=g) for nu, g in product(_NUS, _GAMMAS)]
     kdes = [partial(_kde_scores, bandwidth=bandwidth) for bandwidth in bandwidths]
     return {

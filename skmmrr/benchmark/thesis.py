@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from skmmrr.baselines import RotationAutoencoderDetector
+from skmmrr.baselines._rotation_autoencoder import rescaled
 from skmmrr.benchmark._markdown import table_row
 from skmmrr.benchmark.published import published_mean
 from skmmrr.datasets import load_mnist, one_anomalous
@@ -50,7 +51,7 @@ def measure_thesis(digits: list[int], seeds: list[int], data_home: Path | None, 
 def _rows(
     X: NDArray[np.uint8], X_test: NDArray[np.uint8], labels: NDArray[np.int64], seed: int
 ) -> Iterator[dict[str, Any]]:
-    anomalous, rescaled = labels == -1, {}
+    anomalous, apart = labels == -1, []
     for name, parameters in _MODELS.items():
         model = RotationAutoencoderDetector(**parameters, random_state=seed, verbose=1)
         start = time.perf_counter()
@@ -60,9 +61,9 @@ def _rows(
         for part, score in found.items():
             yield _row(f"A_{part}" if name == "joint" else name, score, anomalous) | cost
         if name != "joint":
-            ((part, (low, high)),) = model.ranges_.items()
-            rescaled[name] = (found[part] - low) / (high - low)  # equation (3.14)
-    both = np.stack(list(rescaled.values())) / 2  # alpha = 0.5
+            ((part, limits),) = model.ranges_.items()
+            apart.append(rescaled(found[part], *limits))
+    both = np.stack(apart) / 2  # alpha = 0.5
     yield _row("A_ws*", both.sum(axis=0), anomalous)
     yield _row("A_max*", both.max(axis=0), anomalous)
 

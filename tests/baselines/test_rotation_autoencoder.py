@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
-from skmmrr._random import draw_seed
+from skmmrr._random import draw_seed, torch_generator
 from skmmrr.baselines import RotationAutoencoderDetector
 from skmmrr.baselines._rotation_network import RotationAutoencoder, rotations
 
@@ -83,7 +83,8 @@ def test_every_score_can_be_had_after_one_fit(images):
 def test_base_models_train_their_part_alone(images, rule, weight, untrained):
     detector = RotationAutoencoderDetector(rule, **{weight: 0}, **QUICK).fit(images[:60])
     assert list(detector.anomaly_scores(images[:5])) == [rule]
-    drawn = detector._build_network(draw_seed(0))
+    drawn = detector._build_network()
+    drawn.initialise(torch_generator(draw_seed(0), "weights"))
     parts = {getattr(network, untrained) for network in (detector.network_, drawn)}
     for after, before in zip(*(part.parameters() for part in parts), strict=True):
         assert_array_equal(after.detach(), before.detach())
