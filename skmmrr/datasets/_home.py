@@ -43,8 +43,9 @@ def find_file(
             return path
     looked = "\n  ".join(map(str, candidates))
     raise FileNotFoundError(
-        f"No such file of the data set. Looked for:\n  {looked}\nPut one there, or name the folder "
-        f"that has it by data_home or by the environment variable {_VARIABLE}."
+        f"No such file of the data set. Looked for:\n  {looked}\nName the folder that has it by "
+        f"data_home or by the environment variable {_VARIABLE}, or fetch the set with "
+        "skmmrr.datasets.fetch."
     )
 
 

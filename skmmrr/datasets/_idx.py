@@ -5,6 +5,7 @@ import math
 import os
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,18 @@ from skmmrr._validation import check_option
 from skmmrr.datasets._home import corrupt, find_file
 
 _UNSIGNED_BYTES = 8
+_FASHION = [
+    "T-shirt",
+    "trouser",
+    "pullover",
+    "dress",
+    "coat",
+    "sandal",
+    "shirt",
+    "sneaker",
+    "bag",
+    "ankle boot",
+]
 _PREFIX = {"train": "train", "test": "t10k"}
 
 
@@ -52,19 +65,71 @@ def load_mnist(subset: str = "train", *, data_home: str | os.PathLike[str] | Non
     FileNotFoundError: No such file of the data set. Looked for:...
     """
     check_option("subset", subset, "load_mnist", tuple(_PREFIX))
-    images = _read(data_home, f"{_PREFIX[subset]}-images-idx3-ubyte")
-    target = _read(data_home, f"{_PREFIX[subset]}-labels-idx1-ubyte")
     return Bunch(
-        images=images,
-        data=images.reshape(len(images), -1),
-        target=target.astype(np.int64),
+        **_load(subset, data_home, ("mnist", "MNIST/raw", "")),
         target_names=[str(digit) for digit in range(10)],
         DESCR="MNIST: handwritten digits, 28x28, grey (LeCun, Cortes and Burges, 1998).",
     )
 
 
-def _read(data_home: str | os.PathLike[str] | None, name: str) -> NDArray[np.uint8]:
-    return read_idx(find_file(data_home, ("mnist", "MNIST/raw", ""), (name, f"{name}.gz")))
+def load_fashion_mnist(
+    subset: str = "train", *, data_home: str | os.PathLike[str] | None = None
+) -> Bunch:
+    """Read Fashion-MNIST's articles of clothing, which must be on disk.
+
+    Parameters
+    ----------
+    subset : {"train", "test"}, default="train"
+        60,000 or 10,000 images.
+    data_home : path-like, default=None
+        Folder with a folder ``fashion-mnist`` or ``FashionMNIST/raw`` that has the files; see
+        :func:`get_data_home`. Their names are those of MNIST, so they are not looked for in the
+        data home itself.
+
+    Returns
+    -------
+    fashion : Bunch
+        As of :func:`load_mnist`; ``target_names`` are the articles.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is not there; it says where it was looked for.
+    ValueError
+        If a file is damaged.
+
+    Examples
+    --------
+    >>> from skmmrr.datasets import load_fashion_mnist
+    >>> load_fashion_mnist(data_home="nowhere")
+    Traceback (most recent call last):
+    FileNotFoundError: No such file of the data set. Looked for:...
+    """
+    check_option("subset", subset, "load_fashion_mnist", tuple(_PREFIX))
+    return Bunch(
+        **_load(subset, data_home, ("fashion-mnist", "FashionMNIST/raw")),
+        target_names=_FASHION,
+        DESCR="Fashion-MNIST: articles of clothing, 28x28, grey (Xiao, Rasul and Vollgraf, 2017).",
+    )
+
+
+def _load(
+    subset: str, data_home: str | os.PathLike[str] | None, folders: tuple[str, ...]
+) -> dict[str, NDArray[Any]]:
+    images, target = (
+        read_idx(find_file(data_home, folders, (name, f"{name}.gz")))
+        for name in (f"{_PREFIX[subset]}-images-idx3-ubyte", f"{_PREFIX[subset]}-labels-idx1-ubyte")
+    )
+    if images.ndim != 3 or target.shape != images.shape[:1]:
+        raise ValueError(
+            f"The images of {folders[0]}'s {subset} set have the shape {images.shape}, its labels "
+            f"{target.shape}: they do not belong together. Fetch both again."
+        )
+    return {
+        "images": images,
+        "data": images.reshape(len(images), -1),
+        "target": target.astype(np.int64),
+    }
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
