@@ -39,6 +39,10 @@ _PAPER_PATIENCE = 500  # epochs before the paper halves its rate
 History = dict[str, NDArray[np.float64]]
 
 
+class TrainingInterrupted(UserWarning):
+    """Ctrl-C ended a training early; the detector is fitted all the same."""
+
+
 @dataclass(frozen=True)
 class Phase:
     """What one phase trains.
@@ -241,6 +245,7 @@ def _warn(phase: Phase, budget: Budget, step: int, interrupted: bool, fell: bool
         warnings.warn(
             f"Training was interrupted in phase {phase.name!r} after {step} of {budget.max_iter} "
             "steps; the best weights so far are kept.",
+            TrainingInterrupted,
             stacklevel=4,
         )
     elif not fell:
