@@ -1,1 +1,11 @@
-"""Measurements, one a command: ``python -m skmmrr.benchmark --help``."""
+"""The bench: data sets, protocols and detectors, one row each; and measurements of single claims.
+
+``python -m skmmrr.benchmark --help`` is the same from the command line.
+"""
+
+from skmmrr.benchmark.comparison import compare
+from skmmrr.benchmark.detectors import Candidate, find_detector
+from skmmrr.benchmark.runner import run
+from skmmrr.benchmark.tasks import Split, Task, find_tasks
+
+__all__ = ["Candidate", "Split", "Task", "compare", "find_detector", "find_tasks", "run"]

@@ -1,8 +1,9 @@
-"""Measurements of skmmrr; each prints a Markdown table."""
+"""The commands that measure a single claim; each prints a Markdown table."""
 
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from skmmrr.benchmark.classical import measure_classical
 from skmmrr.benchmark.conformal import measure_conformal
@@ -14,11 +15,8 @@ from skmmrr.benchmark.threads import measure_threads
 from skmmrr.benchmark.vectors import measure_vectors
 
 
-def main() -> None:
-    """Parse the command line and run a measurement."""
-    parser = argparse.ArgumentParser(prog="python -m skmmrr.benchmark", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-
+def add_measurements(commands: Any) -> None:
+    """Add the measurements to a parser's commands."""
     mask = commands.add_parser(
         "mask", help="accuracy and speed of level_mask against LML's bracketing and bisection"
     )
@@ -78,19 +76,7 @@ def main() -> None:
     threads.add_argument("--test", type=int, default=200, help="test images (default 200)")
     threads.set_defaults(run=lambda a: measure_threads(a.digit, a.test))
 
-    arguments = parser.parse_args()
-    try:
-        result = arguments.run(arguments)
-        for line in [result] if isinstance(result, str) else result:
-            print(line, flush=True)
-    except (FileNotFoundError, ImportError) as error:  # of data or of an extra: both say the remedy
-        parser.exit(1, f"{error}\n")
-
 
 def _add_classes(parser: argparse.ArgumentParser, default: Sequence[int]) -> None:
     parser.add_argument("--classes", type=int, nargs="+", default=default, choices=range(10))
     parser.add_argument("--data-home", type=Path, help="folder with the data; else SKMMRR_DATA")
-
-
-if __name__ == "__main__":
-    main()

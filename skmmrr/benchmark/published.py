@@ -6,6 +6,18 @@ from importlib.resources import files
 
 Row = dict[str, str]
 
+_CLASS_NAMES = {  # CIFAR-10's, as the papers call them
+    name: (name, short, str(i))
+    for i, (name, short) in enumerate(
+        [
+            ("airplane", "plane"),
+            ("automobile", "car"),
+            *((name, name) for name in ("bird", "cat", "deer", "dog", "frog", "horse", "ship")),
+            ("truck", "truck"),
+        ]
+    )
+}
+
 
 @cache
 def published_rows() -> tuple[Row, ...]:
@@ -49,3 +61,23 @@ def published_mean(source: str, dataset: str, method: str) -> float:
         if (row["source"], row["dataset"], row["method"], row["class"]) == wanted
     )
     return value
+
+
+def published_value(
+    source: str, dataset: str, method: str, metric: str, label: str
+) -> float | None:
+    """A figure as printed, of a class by its name or number, or of "mean"; None where none is.
+
+    Examples
+    --------
+    >>> from skmmrr.benchmark.published import published_value
+    >>> published_value("MMRR", "MNIST", "MMRR", "image AUROC", "8")
+    0.945
+    """
+    wanted = (source, dataset, method, metric)
+    names = _CLASS_NAMES.get(label, (label.replace("_", ""),))
+    for row in published_rows():
+        found = tuple(row[c] for c in ("source", "dataset", "method", "metric"))
+        if found == wanted and row["class"].lower() in names:
+            return float(row["value"])
+    return None

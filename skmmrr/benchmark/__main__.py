@@ -1,0 +1,196 @@
+"""The bench of skmmrr: detectors on data sets, tables and pictures of what was measured."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from skmmrr.benchmark import comparison
+from skmmrr.benchmark._measurements import add_measurements
+from skmmrr.benchmark.detectors import DETECTOR_NAMES
+from skmmrr.benchmark.experiments import EXPERIMENTS
+from skmmrr.benchmark.figures import draw_all
+from skmmrr.benchmark.report import (
+    Table,
+    class_tables,
+    failures,
+    pyod_tables,
+    read_results,
+    summary_table,
+)
+from skmmrr.benchmark.results import METRICS, Row
+from skmmrr.benchmark.runner import run
+from skmmrr.benchmark.tasks import NAMES, PROTOCOLS, Task, array_tasks, find_tasks
+from skmmrr.datasets import fetch, load_csv, load_image_folder
+
+_EXAMPLES = """\
+examples:
+  %(prog)s list
+  %(prog)s run --data digits --detectors MMRR OC-SVM IForest --out digits.csv
+  %(prog)s run --experiment table-3 --classes automobile deer --out table3.csv
+  %(prog)s run --folder parts --normal good --size 64 --out parts.csv
+  %(prog)s run --csv sensors.csv --target state --anomaly-label broken --out sensors.csv
+  %(prog)s report digits.csv
+  %(prog)s plot digits.csv --out pictures
+
+A stopped run goes on where it was when the same command is given again. The commands below plot
+measure single claims of the documentation.
+"""
+
+
+def main() -> None:
+    """Parse the command line and run a command."""
+    parser = argparse.ArgumentParser(
+        prog="skmmrr-benchmark",
+        description=__doc__,
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser(
+        "list", help="names of data sets, detectors, experiments and metrics"
+    ).set_defaults(run=lambda _: _list())
+    _add_run(commands)
+    _add_report(commands)
+    _add_fetch(commands)
+    add_measurements(commands)
+    arguments = parser.parse_args()
+    try:
+        result = arguments.run(arguments)
+        for line in [result] if isinstance(result, str) else result:
+            print(line, flush=True)
+    except (OSError, ImportError, ValueError) as error:  # whose messages say the remedy
+        parser.exit(1, f"{error}\n")
+    except KeyboardInterrupt:
+        parser.exit(130, "Interrupted. What was done is kept; the same command goes on there.\n")
+
+
+def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    run_ = commands.add_parser(
+        "run",
+        help="measure detectors, a CSV row each",
+        description="Measure detectors on data, and append a row each to a CSV file.",
+    )
+    data = run_.add_mutually_exclusive_group(required=True)
+    data.add_argument("--experiment", choices=EXPERIMENTS, metavar="NAME", help="see list")
+    data.add_argument("--data", nargs="+", metavar="NAME", help=f"{', '.join(NAMES)}")
+    data.add_argument("--folder", type=Path, help="images of your own, in a folder a kind")
+    data.add_argument("--csv", type=Path, help="a table of your own, with a line of names")
+    run_.add_argument("--out", type=Path, default=Path("results.csv"), help="default results.csv")
+    run_.add_argument(
+        "--detectors", nargs="+", metavar="NAME", help="names of list, or import paths of classes"
+    )
+    run_.add_argument("--seeds", type=int, nargs="+", help="default: 0, or the experiment's")
+    run_.add_argument("--classes", nargs="+", metavar="CLASS", help="default: all")
+    run_.add_argument("--protocol", choices=PROTOCOLS, metavar="NAME", help=", ".join(PROTOCOLS))
+    run_.add_argument("--train", type=int, metavar="N", help="take the first N training samples")
+    run_.add_argument("--test", type=int, metavar="N", help="take the first N test samples")
+    run_.add_argument("--normal", metavar="KIND", help="of --folder: the folder of normal images")
+    run_.add_argument("--size", type=int, default=64, help="of --folder: side in pixels (64)")
+    run_.add_argument("--target", metavar="COLUMN", help="of --csv: the column of labels")
+    run_.add_argument("--anomaly-label", metavar="LABEL", help="of --csv: the label of anomalies")
+    run_.add_argument("--data-home", type=Path, help="folder with the data; else SKMMRR_DATA")
+    run_.add_argument("--n-jobs", type=int, help="fits at a time (default 1)")
+    run_.add_argument("--scores", type=Path, metavar="FOLDER", help="keep scores, for ROC curves")
+    run_.add_argument("--retry", action="store_true", help="run again what failed")
+    run_.add_argument("--quiet", action="store_true", help="no progress bar")
+    run_.set_defaults(run=_run)
+
+
+def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    report = commands.add_parser("report", help="tables of results, measured beside published")
+    report.add_argument("results", type=Path, nargs="+", help="CSV files of run")
+    report.add_argument("--metric", choices=METRICS, default="auroc")
+    report.add_argument("--format", choices=("markdown", "csv"), default="markdown")
+    report.add_argument("--pyod", action="store_true", help="PyOD's three tables")
+    report.set_defaults(run=lambda a: _report(read_results(a.results), a.metric, a.pyod, a.format))
+    plot = commands.add_parser("plot", help="pictures of results")
+    plot.add_argument("results", type=Path, nargs="+", help="CSV files of run")
+    plot.add_argument("--out", type=Path, default=Path("pictures"), help="default pictures")
+    plot.add_argument("--scores", type=Path, metavar="FOLDER", help="that of run, for ROC curves")
+    plot.set_defaults(run=lambda a: map(str, draw_all(read_results(a.results), a.out, a.scores)))
+
+
+def _add_fetch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    fetcher = commands.add_parser("fetch", help="download a data set from its public home")
+    fetcher.add_argument("name", help="mnist, fashion-mnist or cifar10")
+    fetcher.add_argument("--data-home", type=Path, help="folder to write to; else SKMMRR_DATA")
+    fetcher.set_defaults(run=lambda a: str(fetch(a.name, data_home=a.data_home, progress=True)))
+
+
+def _list() -> Iterator[str]:
+    for title, names in (("data sets", NAMES), ("protocols", PROTOCOLS)):
+        yield f"{title}\n  " + "\n  ".join(names)
+    yield "detectors (others by import path, such as pyod.models.hbos.HBOS)"
+    yield "  " + "\n  ".join(DETECTOR_NAMES)
+    yield "experiments"
+    for name, experiment in EXPERIMENTS.items():
+        yield f"  {name}: {experiment.description}"
+        yield f"    {', '.join(experiment.detectors)}"
+    yield "metrics\n  " + "\n  ".join(METRICS)
+
+
+def _run(arguments: argparse.Namespace) -> Iterable[str]:
+    experiment = EXPERIMENTS.get(arguments.experiment)
+    named = experiment.detectors if experiment else comparison.DEFAULT
+    rows = run(
+        _tasks(arguments, experiment.data if experiment else arguments.data),
+        arguments.detectors or named,
+        seeds=arguments.seeds or (experiment.seeds if experiment else (0,)),
+        out=arguments.out,
+        n_jobs=arguments.n_jobs,
+        retry=arguments.retry,
+        scores=arguments.scores,
+        verbose=not arguments.quiet,
+    )
+    return _report(rows, "auroc", pyod=False, form="markdown")
+
+
+def _tasks(arguments: argparse.Namespace, names: Iterable[str] | None) -> list[Task]:
+    if arguments.folder is not None:
+        return _folder_tasks(arguments.folder, arguments.normal, arguments.size)
+    if arguments.csv is not None:
+        label = arguments.anomaly_label
+        table = load_csv(arguments.csv, target=arguments.target, anomaly_label=label)
+        return array_tasks(table.data, table.target, 3, 0, arguments.csv.name)
+    return [
+        task
+        for name in names or ()
+        for task in find_tasks(
+            name,
+            classes=arguments.classes,
+            protocol=arguments.protocol,
+            data_home=arguments.data_home,
+            n_train=arguments.train,
+            n_test=arguments.test,
+        )
+    ]
+
+
+def _folder_tasks(folder: Path, normal: str | None, size: int) -> list[Task]:
+    """Folds of a folder's images; the kind `normal` is normal, all others are not."""
+    pictures = load_image_folder(folder, size=(size, size))
+    if normal is None and len(pictures.target_names) > 1:
+        raise ValueError(
+            f"{folder} has the kinds {pictures.target_names}. Name the normal one by --normal."
+        )
+    if normal is not None and normal not in pictures.target_names:
+        raise ValueError(f"{folder} has no kind {normal!r}. It has {pictures.target_names}.")
+    y = None
+    if normal is not None and len(pictures.target_names) > 1:
+        y = pictures.target != pictures.target_names.index(normal)
+    return array_tasks(pictures.images, y, 3, 0, folder.name)
+
+
+def _report(rows: list[Row], metric: str, pyod: bool, form: str) -> Iterator[str]:
+    tables: list[Table] = pyod_tables(rows) if pyod else class_tables(rows, metric)
+    if not pyod:
+        tables.append(summary_table(rows, metric))
+    failed = failures(rows)
+    if failed.rows:
+        tables.append(failed)
+    for table in tables:
+        yield table.markdown() if form == "markdown" else table.csv()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""The detectors of the bench, by name; any other scikit-learn or PyOD one by its import path."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from sklearn.ensemble import IsolationForest
+from sklearn.neighbors import LocalOutlierFactor
+
+from skmmrr import MMRRDetector, PAPER_32x32
+from skmmrr.baselines import (
+    DeepKNNDetector,
+    KDEDetector,
+    OCSVMDetector,
+    RotationAutoencoderDetector,
+)
+
+_FEW_LEVELS: dict[str, Any] = {"level_rule": "gauss-legendre", "n_levels": 8}
+_PAPER: dict[str, Any] = dict(PAPER_32x32)
+_N_LEVELS = (2, 3, 5, 8, 15, 30, 60)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A detector under the name that its rows have.
+
+    Attributes
+    ----------
+    name : str
+    estimator : estimator
+        Unfitted; cloned for every fit.
+    variants : dict of str to dict
+        More rows from the same fit, by name: parameters that are set after it.
+    """
+
+    name: str
+    estimator: Any
+    variants: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Of all rows."""
+        return [self.name, *self.variants]
+
+
+def _mmrr(name: str = "MMRR", ablated: str = "", **parameters: Any) -> Candidate:
+    """MMRR, and without its refinement from the same fit: phase 1 does not know of phase 2."""
+    rest = {f"{name} w/o ref.{ablated}": {"refine": False}}
+    return Candidate(name + ablated, MMRRDetector(**parameters), rest)
+
+
+def _levels() -> Candidate:
+    variants = {f"MMRR, {n} levels": {"n_levels": n} for n in _N_LEVELS[:-1]}
+    few = {f"MMRR, {n} nodes": {**_FEW_LEVELS, "n_levels": n} for n in (2, 4, 8)}
+    return Candidate(f"MMRR, {_N_LEVELS[-1]} levels", MMRRDetector(_N_LEVELS[-1]), variants | few)
+
+
+def _from_pyod(module: str, name: str, **parameters: Any) -> Callable[[], Candidate]:
+    def build() -> Candidate:
+        return Candidate(f"PyOD {name}", _imported(f"pyod.models.{module}.{name}")(**parameters))
+
+    return build
+
+
+_DETECTORS: dict[str, Callable[[], Candidate]] = {
+    "MMRR": _mmrr,
+    "MMRR, 8 nodes": lambda: _mmrr("MMRR, 8 nodes", **_FEW_LEVELS),
+    "MMRR, no embedding": lambda: _mmrr(ablated=", no embedding", embed=False),
+    "MMRR, constant mask": lambda: _mmrr(ablated=", constant mask", mask="constant"),
+    "MMRR, Bernoulli mask": lambda: _mmrr(ablated=", Bernoulli mask", mask="bernoulli"),
+    "MMRR, paper's settings": lambda: _mmrr("MMRR, paper's settings", **_PAPER),
+    "MMRR, levels": _levels,
+    "RotationAE": lambda: Candidate("RotationAE", RotationAutoencoderDetector()),
+    "OC-SVM": lambda: Candidate("OC-SVM", OCSVMDetector()),
+    "KDE": lambda: Candidate("KDE", KDEDetector()),
+    "2-NN": lambda: Candidate("2-NN", DeepKNNDetector()),
+    "DN2": lambda: Candidate("DN2", DeepKNNDetector("efficientnet-lite0")),
+    "DN2 64": lambda: Candidate("DN2 64", DeepKNNDetector("efficientnet-lite0", input_size=64)),
+    "IForest": lambda: Candidate("IForest", IsolationForest()),
+    "LOF": lambda: Candidate("LOF", LocalOutlierFactor(novelty=True)),
+    "PyOD IForest": _from_pyod("iforest", "IForest"),
+    "PyOD ECOD": _from_pyod("ecod", "ECOD"),
+    "PyOD KNN": _from_pyod("knn", "KNN"),
+    "PyOD OCSVM": _from_pyod("ocsvm", "OCSVM"),
+    "PyOD AutoEncoder": _from_pyod("auto_encoder", "AutoEncoder", verbose=0),
+    "PyOD DeepSVDD": _from_pyod("deep_svdd", "DeepSVDD", n_features=1, verbose=0),
+}
+
+DETECTOR_NAMES = tuple(_DETECTORS)
+
+
+def find_detector(name: str) -> Candidate:
+    """Candidate of a name: one of ``DETECTOR_NAMES``, or the import path of a class.
+
+    Parameters
+    ----------
+    name : str
+        Such as "MMRR", or "pyod.models.hbos.HBOS", which is built with its default arguments.
+
+    Returns
+    -------
+    candidate : Candidate
+
+    Raises
+    ------
+    ValueError
+        If there is no such detector.
+    ImportError
+        If its package is not installed.
+
+    Examples
+    --------
+    >>> from skmmrr.benchmark import find_detector
+    >>> find_detector("MMRR").names
+    ['MMRR', 'MMRR w/o ref.']
+    >>> find_detector("sklearn.svm.OneClassSVM").estimator
+    OneClassSVM()
+    """
+    if name in _DETECTORS:
+        return _DETECTORS[name]()
+    if "." not in name or " " in name:
+        raise ValueError(
+            f"There is no detector {name!r}. There are {', '.join(DETECTOR_NAMES)}; any other "
+            "class of scikit-learn or PyOD by its import path, such as pyod.models.hbos.HBOS."
+        )
+    return Candidate(name.rpartition(".")[2], _imported(name)())
+
+
+def as_candidates(detectors: Any) -> list[Candidate]:
+    """Candidates of names, of candidates, or of estimators under names of a dict.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If something is no detector, or two rows would have one name.
+    """
+    named = dict(detectors) if isinstance(detectors, Mapping) else {}
+    found = [Candidate(name, estimator) for name, estimator in named.items()]
+    for detector in [] if named else detectors:
+        if isinstance(detector, Candidate):
+            found.append(detector)
+        elif isinstance(detector, str):
+            found.append(find_detector(detector))
+        else:
+            found.append(Candidate(type(detector).__name__, detector))
+    for candidate in found:
+        if not hasattr(candidate.estimator, "fit"):
+            raise TypeError(
+                "A detector is a name, an estimator with fit, or a Candidate. Got "
+                f"{candidate.estimator!r} of type {type(candidate.estimator).__name__}."
+            )
+    names = [name for candidate in found for name in candidate.names]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(
+            f"Two detectors would write rows of the name {min(twice)!r}. Name them in a dict: "
+            "{'a': ..., 'b': ...}."
+        )
+    return found
+
+
+def _imported(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and not module.startswith(error.name):
+            raise
+        raise ImportError(
+            f"There is no module {error.name} for the detector {path!r}. PyOD comes with: "
+            "pip install 'skmmrr[pyod]'."
+        ) from error
+    except AttributeError as error:
+        raise ValueError(f"The module {module} has no {name!r}. Look at {path!r}.") from error

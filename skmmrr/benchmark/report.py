@@ -1,0 +1,228 @@
+"""Tables of results in the papers' layout and in PyOD's, measured beside published."""
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from skmmrr.benchmark.published import published_value
+from skmmrr.benchmark.results import METRICS, Row, read_rows, row_key
+
+Group = tuple[tuple[str, ...], list[Row]]
+
+_DATASETS = {  # ours: as in published.csv
+    "mnist": "MNIST",
+    "fashion-mnist": "FMNIST",
+    "cifar10": "CIFAR10",
+    "cifar10+aug": "CIFAR10 +aug",
+    "mvtec": "MVTecAD",
+}
+_METHODS = {  # ours: source, and method in published.csv
+    **{name: ("MMRR", name) for name in ("MMRR", "MMRR w/o ref.", "OC-SVM", "KDE")},
+    **{
+        f"MMRR{refined}, {what}": ("MMRR", f"MMRR{refined}, {what}")
+        for refined in ("", " w/o ref.")
+        for what in ("no embedding", "constant mask", "Bernoulli mask")
+    },
+    "MMRR, 8 nodes": ("MMRR", "MMRR"),
+    "MMRR, 8 nodes w/o ref.": ("MMRR", "MMRR w/o ref."),
+    "DN2": ("DN2", "DN2"),
+}
+_METRICS = {  # protocol, or data set, and our metric: as in published.csv
+    ("class normal", "auroc"): "image AUROC",
+    ("mvtec", "auroc"): "image AUROC",
+    ("mvtec", "pixel_auroc"): "pixel AUROC",
+}
+_PYOD_TABLES = {
+    "ROC": lambda row: float(row["auroc"]),
+    "precision at n": lambda row: float(row["precision_at_n"]),
+    "time in seconds": lambda row: float(row["fit_seconds"]) + float(row["score_seconds"]),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of text under a title.
+
+    Attributes
+    ----------
+    title : str
+    columns : list of str
+    rows : list of list of str
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+
+    def markdown(self) -> str:
+        """As Markdown, under a heading."""
+        lines = [f"## {self.title}", "", _line(self.columns)]
+        lines.append("|---|" + "---:|" * (len(self.columns) - 1))
+        return "\n".join([*lines, *map(_line, self.rows), ""])
+
+    def csv(self) -> str:
+        """As CSV, with the title in the first column."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["table", *self.columns])
+        writer.writerows([self.title, *row] for row in self.rows)
+        return text.getvalue()
+
+
+def read_results(paths: Iterable[str | os.PathLike[str]]) -> list[Row]:
+    """Rows of some files, each once: of equal keys the last."""
+    return list({row_key(row): row for path in paths for row in read_rows(path)}.values())
+
+
+def class_tables(rows: Sequence[Row], metric: str = "auroc") -> list[Table]:
+    """A table for every data set and protocol: classes by detectors, and their mean.
+
+    Cells are means over seeds, with the standard deviation where there are several. Where the
+    papers print a figure for a detector, it stands beside.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        From :func:`read_results` or :func:`skmmrr.benchmark.run`.
+    metric : str, default="auroc"
+        One of ``skmmrr.benchmark.results.METRICS``.
+
+    Returns
+    -------
+    tables : list of Table
+    """
+    if metric not in METRICS:
+        raise ValueError(f"There is no metric {metric!r}. There are {', '.join(METRICS)}.")
+    tables = []
+    for (dataset, protocol, subset), group in grouped(rows, ("dataset", "protocol", "subset")):
+        measured = [row for row in group if row[metric]]
+        if measured and measured[0]["class"]:
+            taken = "" if subset == "all" else f", {subset} samples"
+            title = f"{metric} on {dataset}, {protocol}{taken}"
+            tables.append(_class_table(title, dataset, protocol, metric, measured))
+    return tables
+
+
+def _class_table(title: str, dataset: str, protocol: str, metric: str, rows: list[Row]) -> Table:
+    classes, detectors = unique(rows, "class"), unique(rows, "detector")
+    columns: list[tuple[str, list[str]]] = []
+    for detector in detectors:
+        own = [row for row in rows if row["detector"] == detector]
+        per_class = [_values(own, metric, **{"class": c}) for c in classes]
+        cells = [_cell(values) for values in per_class]
+        columns.append((detector, [*cells, _mean_cell(per_class)]))
+        printed = published_cells(dataset, protocol, metric, detector, classes)
+        if printed is not None:
+            columns.append(("published", printed))
+    body = [[name, *(c[i] for _, c in columns)] for i, name in enumerate([*classes, "mean"])]
+    return Table(title, ["class", *(name for name, _ in columns)], body)
+
+
+def published_cells(
+    dataset: str, protocol: str, metric: str, detector: str, classes: list[str]
+) -> list[str] | None:
+    """The papers' figures of a detector for classes and mean; None where they print none."""
+    kind = dataset.partition(":")[0]
+    printed_metric = _METRICS.get((kind if kind == "mvtec" else protocol, metric))
+    if detector not in _METHODS or kind not in _DATASETS or printed_metric is None:
+        return None
+    source, method = _METHODS[detector]
+    printed = partial(published_value, source, _DATASETS[kind], method, printed_metric)
+    values = [printed(label) for label in classes]
+    found = [value for value in values if value is not None]
+    mean = float(np.mean(found)) if found else printed("mean")
+    return None if mean is None else ["" if v is None else _number(v) for v in (*values, mean)]
+
+
+def summary_table(rows: Sequence[Row], metric: str = "auroc") -> Table:
+    """Means over classes and seeds: data sets by detectors, as in the papers' tables 1 to 4."""
+    measured = [row for row in rows if row.get(metric)]
+    detectors, body = unique(measured, "detector"), []
+    for (dataset, protocol), group in grouped(measured, ("dataset", "protocol")):
+        cells = []
+        for detector in detectors:
+            own = [row for row in group if row["detector"] == detector]
+            n_classes = len(unique(own, "class"))
+            mean = _mean_cell([_values(own, metric, **{"class": c}) for c in unique(own, "class")])
+            cells.append(f"{mean} ({n_classes})" if n_classes > 1 else mean)
+        body.append([dataset, protocol, *cells])
+    title = f"mean {metric}; in brackets the number of classes, if several"
+    return Table(title, ["data", "protocol", *detectors], body)
+
+
+def pyod_tables(rows: Sequence[Row]) -> list[Table]:
+    """PyOD's three tables: ROC, precision at n and time, data sets by detectors."""
+    measured = [row for row in rows if row["auroc"]]
+    return [_pyod_table(f"PyOD: {name}", measured, of) for name, of in _PYOD_TABLES.items()]
+
+
+def _pyod_table(title: str, rows: list[Row], of: Callable[[Row], float]) -> Table:
+    detectors, body = unique(rows, "detector"), []
+    for (dataset, label), group in grouped(rows, ("dataset", "class")):
+        samples = int(group[0]["n_train"]) + int(group[0]["n_test"])
+        values = [[of(row) for row in group if row["detector"] == d] for d in detectors]
+        body.append([f"{dataset} {label}".strip(), str(samples), *map(_cell, values)])
+    body.append(["mean", "", *(_mean_of_column(rows, detector, of) for detector in detectors)])
+    return Table(title, ["data", "samples", *detectors], body)
+
+
+def _mean_of_column(rows: list[Row], detector: str, of: Callable[[Row], float]) -> str:
+    """Mean over data sets; blank where the detector lacks one."""
+    groups = grouped(rows, ("dataset", "class"))
+    per_set = [[of(r) for r in group if r["detector"] == detector] for _, group in groups]
+    return _mean_cell(per_set)
+
+
+def failures(rows: Sequence[Row]) -> Table:
+    """The cells that failed, with the last line of their traceback."""
+    columns = ["dataset", "class", "detector", "seed"]
+    failed = [row for row in rows if row["error"]]
+    body = [
+        [*(str(row[c]) for c in columns), row["error"].strip().splitlines()[-1][:200]]
+        for row in failed
+    ]
+    return Table("failed", [*columns, "error"], body)
+
+
+def _mean_cell(per_class: list[list[float]]) -> str:
+    if not all(per_class) or not per_class:
+        return ""
+    return _number(float(np.mean([np.mean(values) for values in per_class])))
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return _number(float(np.mean(values))) + spread
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _values(rows: Iterable[Row], metric: str, **wanted: str) -> list[float]:
+    found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+    return [float(row[metric]) for row in found]
+
+
+def unique(rows: Iterable[Row], column: str) -> list[str]:
+    """Values of a column, in the order in which they come first."""
+    return list(dict.fromkeys(row[column] for row in rows))
+
+
+def grouped(rows: Iterable[Row], columns: tuple[str, ...]) -> list[Group]:
+    """Rows by the values of some columns, in the order in which those come first."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(str(row[c]) for c in columns), []).append(row)
+    return list(found.items())
+
+
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"

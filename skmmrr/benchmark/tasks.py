@@ -1,0 +1,319 @@
+"""What detectors are measured on: a data set, cut by a protocol into training and test samples."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Bunch
+
+from skmmrr._labels import is_anomaly
+from skmmrr.benchmark import digits
+from skmmrr.benchmark._augmentation import with_augmented_copies
+from skmmrr.datasets import (
+    NoveltySplit,
+    get_data_home,
+    load_adbench,
+    load_cifar10,
+    load_fashion_mnist,
+    load_mnist,
+    load_mvtec_ad,
+    one_anomalous,
+    one_vs_all,
+)
+
+Array = NDArray[Any]
+
+ALL = "all"  # of the samples
+_LOADERS: dict[str, Callable[..., Bunch]] = {
+    "mnist": load_mnist,
+    "fashion-mnist": load_fashion_mnist,
+    "cifar10": load_cifar10,
+}
+_AUGMENTED = "+aug"
+_CLASS_PROTOCOLS = ("class normal", "class anomalous")
+_TABLE_PROTOCOLS = {  # share that trains, whether anomalies stay in it
+    "pyod": (0.6, True),
+    "adbench": (0.7, True),
+    "novelty": (0.6, False),
+}
+_MVTEC_PROTOCOL = "normal train"
+
+NAMES = ("digits", *_LOADERS, "cifar10+aug", "mvtec:CATEGORY[:SIZE]", "adbench:NAME", "adbench")
+"""How data sets are named; the capitals stand for names of the set's own."""
+
+PROTOCOLS = (*_CLASS_PROTOCOLS, *_TABLE_PROTOCOLS, _MVTEC_PROTOCOL)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training and test samples of a task.
+
+    Attributes
+    ----------
+    train : ndarray of shape (n_train, ...)
+        Images or vectors.
+    test : ndarray of shape (n_test, ...)
+    y_test : ndarray of shape (n_test,)
+        +1 for normal samples, -1 for anomalies.
+    masks : ndarray of bool of shape (n_test, height, width) or None
+        Where test images are abnormal, if that is known.
+    """
+
+    train: Array
+    test: Array
+    y_test: NDArray[np.int64]
+    masks: NDArray[np.bool] | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One class of one data set under one protocol.
+
+    Attributes
+    ----------
+    dataset, protocol, label : str
+        Its name; `label` is the class.
+    load : callable (seed) -> Split
+        Reads the samples, where the task is run. The seed is that of a random split.
+    subset : str, default="all"
+        Which of the samples are taken.
+    """
+
+    dataset: str
+    protocol: str
+    label: str
+    load: Callable[[int], Split]
+    subset: str = ALL
+
+
+def find_tasks(
+    name: str,
+    *,
+    classes: Sequence[str] | None = None,
+    protocol: str | None = None,
+    data_home: str | Path | None = None,
+    n_train: int | None = None,
+    n_test: int | None = None,
+) -> list[Task]:
+    """Tasks of a data set by its name, one a class.
+
+    Parameters
+    ----------
+    name : str
+        - ``"digits"``, scikit-learn's: 60% of a class train, the rest and all others test;
+        - ``"mnist"``, ``"fashion-mnist"``, ``"cifar10"``: training and test files;
+          ``"cifar10+aug"`` has a rotated and flipped copy of every training image beside it;
+        - ``"mvtec:bottle"``: 256x256 pixels; ``"mvtec:bottle:64"`` 64x64;
+        - ``"adbench:cardio"``: a table; ``"adbench"``: all that are there.
+    classes : sequence of str, default=None
+        Names of classes, or their numbers; None takes all.
+    protocol : str, default=None
+        "class normal" (MMRR, MLSAD, DN2; default for classes) or "class anomalous" (thesis, classes
+        cut to one size). For tables "pyod" (default), 60% of the samples train, anomalies among
+        them; "adbench", 70%, stratified; or "novelty", 60% of the normal samples. Tables are
+        standardised by their training samples.
+    data_home : path-like, default=None
+        See :func:`skmmrr.datasets.get_data_home`.
+    n_train, n_test : int, default=None
+        Take the first so many training and test samples; None takes all.
+
+    Returns
+    -------
+    tasks : list of Task
+
+    Raises
+    ------
+    FileNotFoundError
+        If the set is not there.
+    ValueError
+        If there is no such data set, class or protocol.
+
+    Examples
+    --------
+    >>> from skmmrr.benchmark import find_tasks
+    >>> (task,) = find_tasks("digits", classes=["8"])
+    >>> task.label, task.load(0).train.shape
+    ('8', (104, 8, 8))
+    """
+    kind, _, rest = name.partition(":")
+    if name == "digits":
+        _chosen(protocol, _CLASS_PROTOCOLS[:1], name)
+        tasks = [Task(name, _CLASS_PROTOCOLS[0], str(i), partial(_digit, i)) for i in range(10)]
+    elif name in (*_LOADERS, "cifar10" + _AUGMENTED):
+        tasks = _class_tasks(name, _chosen(protocol, _CLASS_PROTOCOLS, name), data_home)
+    elif kind == "mvtec" and rest:
+        _chosen(protocol, (_MVTEC_PROTOCOL,), name)
+        tasks = [_mvtec_task(rest, data_home)]
+    elif kind == "adbench":
+        protocol = _chosen(protocol, tuple(_TABLE_PROTOCOLS), name)
+        names = [rest] if rest else _adbench_names(data_home)
+        tasks = [_table_task(n, protocol, data_home) for n in names]
+    else:
+        raise ValueError(f"There is no data set {name!r}. There are {', '.join(NAMES)}.")
+    if classes is not None:
+        tasks = _named(tasks, classes)
+    if n_train is not None or n_test is not None:
+        tasks = [_cut(task, n_train, n_test) for task in tasks]
+    return tasks
+
+
+def array_tasks(
+    X: ArrayLike, y: ArrayLike | None, n_splits: int, seed: int, name: str = "data"
+) -> list[Task]:
+    """Tasks of samples at hand: folds that train on normals alone.
+
+    Without labels a task tests on every ``n_splits``-th sample, and none is known as an anomaly.
+    """
+    X = np.asarray(X)
+    if y is None:
+        folds = [np.arange(len(X)) % n_splits == fold for fold in range(n_splits)]
+        splits = [Split(X[~test], X[test], np.ones(test.sum(), int)) for test in folds]
+    else:
+        labels = np.where(is_anomaly(y), -1, 1)
+        folds_of = NoveltySplit(n_splits, random_state=seed).split(X, labels)
+        splits = [Split(X[train], X[test], labels[test]) for train, test in folds_of]
+    protocol = "unlabelled folds" if y is None else "novelty folds"
+    return [
+        Task(name, protocol, f"fold {i}", partial(_given, split)) for i, split in enumerate(splits)
+    ]
+
+
+def _given(split: Split, seed: int) -> Split:
+    return split
+
+
+def _chosen(protocol: str | None, allowed: tuple[str, ...], name: str) -> str:
+    if protocol is None:
+        return allowed[0]
+    if protocol not in allowed:
+        raise ValueError(
+            f"The data set {name!r} has no protocol {protocol!r}. It has {', '.join(allowed)}."
+        )
+    return protocol
+
+
+def _named(tasks: list[Task], classes: Iterable[str]) -> list[Task]:
+    """The tasks of some classes, by name or number."""
+    numbered = {str(i): task for i, task in enumerate(tasks)} | {t.label: t for t in tasks}
+    missing = [str(c) for c in classes if str(c) not in numbered]
+    if missing:
+        labels = ", ".join(task.label for task in tasks)
+        raise ValueError(f"{tasks[0].dataset} has no class {missing[0]!r}. It has {labels}.")
+    return [numbered[str(c)] for c in classes]
+
+
+def _cut(task: Task, n_train: int | None, n_test: int | None) -> Task:
+    subset = f"{n_train or ALL}/{n_test or ALL}"
+    load = partial(_load_cut, task.load, n_train, n_test)
+    return Task(task.dataset, task.protocol, task.label, load, subset)
+
+
+def _load_cut(
+    load: Callable[[int], Split], n_train: int | None, n_test: int | None, seed: int
+) -> Split:
+    split = load(seed)
+    masks = None if split.masks is None else split.masks[:n_test]
+    return Split(split.train[:n_train], split.test[:n_test], split.y_test[:n_test], masks)
+
+
+# Images in classes
+
+
+def _digit(digit: int, seed: int) -> Split:
+    return Split(*digits.one_vs_all(digit, seed))
+
+
+def _class_tasks(name: str, protocol: str, data_home: str | Path | None) -> list[Task]:
+    names = _load(name.removesuffix(_AUGMENTED), "test", data_home).target_names
+    return [
+        Task(name, protocol, str(label), partial(_load_class, name, protocol, i, data_home))
+        for i, label in enumerate(names)
+    ]
+
+
+def _load_class(
+    name: str, protocol: str, label: int, data_home: str | Path | None, seed: int
+) -> Split:
+    source = name.removesuffix(_AUGMENTED)
+    train, test = (_load(source, part, data_home) for part in ("train", "test"))
+    data = (train.images, train.target, test.images, test.target)
+    if protocol == "class normal":
+        X, X_test, y = one_vs_all(*data, normal=label)
+    else:
+        X, X_test, y = one_anomalous(*data, anomalous=label, balance=True)
+    if name.endswith(_AUGMENTED):
+        X = with_augmented_copies(X, seed)
+    return Split(X, X_test, y)
+
+
+@cache
+def _load(name: str, subset: str, data_home: str | Path | None) -> Bunch:
+    """Read a set once in a process."""
+    return _LOADERS[name](subset, data_home=data_home)
+
+
+# Pictures with masks
+
+
+def _mvtec_task(rest: str, data_home: str | Path | None) -> Task:
+    category, _, side = rest.partition(":")
+    if side and not (side.isdigit() and int(side) > 0):
+        raise ValueError(f"The size of mvtec:{rest} must be a number of pixels. Got {side!r}.")
+    size = int(side or 256)
+    _load_mvtec(category, size, "test", data_home)  # what is missing is told before anything runs
+    name = f"mvtec:{category}" if size == 256 else f"mvtec:{category}:{size}"
+    load = partial(_load_category, category, size, data_home)
+    return Task(name, _MVTEC_PROTOCOL, category, load)
+
+
+def _load_category(category: str, size: int, data_home: str | Path | None, seed: int) -> Split:
+    train, test = (_load_mvtec(category, size, part, data_home) for part in ("train", "test"))
+    return Split(train.images, test.images, test.target, test.masks)
+
+
+@cache
+def _load_mvtec(category: str, size: int, subset: str, data_home: str | Path | None) -> Bunch:
+    return load_mvtec_ad(category, subset, size=(size, size), data_home=data_home)
+
+
+# Tables
+
+
+def _adbench_names(data_home: str | Path | None) -> list[str]:
+    folder = get_data_home(data_home) / "adbench"
+    names = [path.stem for path in folder.glob("*.npz")]
+    if not names:
+        raise FileNotFoundError(
+            f"There is no .npz file in {folder}. Put ADBench's tables there, or name the folder "
+            "above by data_home or by the environment variable SKMMRR_DATA."
+        )
+    return sorted(names, key=lambda name: (len(name.partition("_")[0]), name))
+
+
+def _table_task(name: str, protocol: str, data_home: str | Path | None) -> Task:
+    load_adbench(name, data_home=data_home)
+    load = partial(_load_table, name, protocol, data_home)
+    return Task(f"adbench:{name}", protocol, "", load)
+
+
+def _load_table(name: str, protocol: str, data_home: str | Path | None, seed: int) -> Split:
+    table = load_adbench(name, data_home=data_home)
+    share, contaminated = _TABLE_PROTOCOLS[protocol]
+    train, test = train_test_split(
+        np.arange(len(table.target)),
+        train_size=share,
+        random_state=seed,
+        stratify=None if protocol == "pyod" else table.target,
+    )
+    if not contaminated:
+        anomalous = table.target[train] == -1
+        train, test = train[~anomalous], np.concatenate([test, train[anomalous]])
+    scaler = StandardScaler().fit(table.data[train])
+    X, X_test = scaler.transform(table.data[train]), scaler.transform(table.data[test])
+    return Split(X, X_test, table.target[test])

@@ -1,0 +1,43 @@
+"""Detectors by name, by import path and as objects."""
+
+import pytest
+from sklearn.svm import OneClassSVM
+
+from skmmrr.benchmark import Candidate, find_detector
+from skmmrr.benchmark.detectors import DETECTOR_NAMES, as_candidates
+from skmmrr.benchmark.experiments import EXPERIMENTS
+
+
+@pytest.mark.parametrize("name", DETECTOR_NAMES)
+def test_every_name_builds_an_estimator_that_clones(name):
+    candidate = find_detector(name)
+    assert name in candidate.names or name == "MMRR, levels"
+    assert candidate.estimator.get_params()
+    for changes in candidate.variants.values():
+        assert changes.keys() <= candidate.estimator.get_params().keys()
+
+
+def test_objects_and_dicts():
+    svm, few = OneClassSVM(), Candidate("few", OneClassSVM(nu=0.1))
+    assert [c.name for c in as_candidates(["KDE", svm, few])] == ["KDE", "OneClassSVM", "few"]
+    assert [c.name for c in as_candidates({"a": svm, "b": svm})] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("detectors", "error", "message"),
+    [
+        (["MRMR"], ValueError, "no detector 'MRMR'. There are MMRR"),
+        (["pyod.models.ecod.ECO"], ValueError, "has no 'ECO'"),
+        (["nowhere.models.ECOD"], ImportError, "no module nowhere"),
+        ([3], TypeError, "A detector is a name, an estimator with fit, or a Candidate. Got 3"),
+        (["KDE", "KDE"], ValueError, "Two detectors would write rows of the name 'KDE'"),
+    ],
+)
+def test_wrong_ones(detectors, error, message):
+    with pytest.raises(error, match=message):
+        as_candidates(detectors)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS.values())
+def test_experiments_name_detectors_without_clashes(experiment):
+    assert as_candidates(experiment.detectors)

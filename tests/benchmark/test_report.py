@@ -1,0 +1,126 @@
+"""Tables and pictures of rows that are known."""
+
+import json
+
+import numpy as np
+import pytest
+
+from skmmrr.benchmark import figures
+from skmmrr.benchmark.report import class_tables, failures, pyod_tables, read_results, summary_table
+from skmmrr.benchmark.results import COLUMNS, ResultsFile
+
+AUROC = {("OC-SVM", "0"): (0.9, 0.8), ("OC-SVM", "1"): (1.0, 1.0), ("X", "0"): (0.5, 0.7)}
+
+
+def row(dataset, label, detector, seed, auroc, **more):
+    own = {
+        "dataset": dataset,
+        "protocol": "class normal",
+        "class": label,
+        "subset": "all",
+        "detector": detector,
+        "seed": str(seed),
+        "auroc": str(auroc),
+        "precision_at_n": "0.5",
+        "fit_seconds": "2",
+        "score_seconds": "1",
+        "n_train": "60",
+        "n_test": "40",
+        "parameters": "{}",
+    }
+    return dict.fromkeys(COLUMNS, "") | own | more
+
+
+@pytest.fixture
+def rows():
+    return [
+        row("mnist", label, detector, seed, value)
+        for (detector, label), values in AUROC.items()
+        for seed, value in enumerate(values)
+    ]
+
+
+def test_classes_beside_published(rows):
+    (table,) = class_tables(rows)
+    assert table.columns == ["class", "OC-SVM", "published", "X"]
+    assert table.rows[0] == ["0", "0.850 ± 0.071", "0.988", "0.600 ± 0.141"]
+    assert table.rows[1] == ["1", "1.000 ± 0.000", "0.999", ""]
+    assert table.rows[2] == [
+        "mean",
+        "0.925",
+        f"{(0.988 + 0.999) / 2:.3f}",
+        "",
+    ]  # of the same classes
+    assert table.markdown().splitlines()[2] == "| class | OC-SVM | published | X |"
+    assert table.csv().splitlines()[1].endswith(",0,0.850 ± 0.071,0.988,0.600 ± 0.141")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "label", "detector", "metric", "printed"),
+    [
+        ("cifar10", "airplane", "DN2", "auroc", "0.939"),
+        ("cifar10", "automobile", "OC-SVM", "auroc", "0.440"),
+        ("fashion-mnist", "bag", "MMRR", "auroc", ""),
+        ("mvtec:bottle:64", "bottle", "MMRR", "auroc", "0.960"),
+        ("mvtec:metal_nut", "metal_nut", "MMRR", "pixel_auroc", "0.820"),
+    ],
+)
+def test_published_figures_are_found(dataset, label, detector, metric, printed):
+    (table,) = class_tables([row(dataset, label, detector, 0, 0.5, pixel_auroc="0.5")], metric)
+    assert table.rows[0][2] == printed
+
+
+def test_protocols_without_published_figures():
+    (table,) = class_tables([row("mnist", "0", "KDE", 0, 0.5, protocol="class anomalous")])
+    assert table.columns == ["class", "KDE"]
+
+
+def test_summary_counts_classes(rows):
+    table = summary_table(rows)
+    assert table.rows == [["mnist", "class normal", "0.925 (2)", "0.600"]]
+
+
+def test_pyods_three_tables(rows):
+    roc, precision, seconds = pyod_tables([r | {"class": ""} for r in rows])
+    assert roc.rows[0][:3] == ["mnist", "100", "0.925 ± 0.096"]
+    assert precision.rows[0][2] == "0.500 ± 0.000"
+    assert seconds.rows[-1] == ["mean", "", "3.000", "3.000"]
+
+
+def test_files_are_merged_and_failures_told(tmp_path, rows):
+    failed = row("mnist", "3", "X", 0, "", error="Traceback\nRuntimeError: bad luck\n")
+    for name, part in (("a.csv", rows), ("b.csv", [*rows[:1], failed])):
+        ResultsFile(tmp_path / name).add(part)
+    merged = read_results([tmp_path / "a.csv", tmp_path / "b.csv"])
+    assert len(merged) == len(rows) + 1
+    assert failures(merged).rows == [["mnist", "3", "X", "0", "RuntimeError: bad luck"]]
+
+
+def test_a_wrong_metric_is_told(rows):
+    with pytest.raises(ValueError, match=r"no metric 'auc'\. There are auroc"):
+        class_tables(rows, "auc")
+
+
+def test_pictures(tmp_path, rows):
+    rule = {"level_rule": "uniform"}
+    for n in (2, 8):
+        parameters = json.dumps(rule | {"n_levels": n})
+        rows.append(row("mnist", "0", f"MMRR, {n} levels", 0, 0.9, parameters=parameters))
+    key = np.array(["mnist", "class normal", "0", "all", "X", "0"])
+    scores = tmp_path / "scores"
+    scores.mkdir()
+    np.savez(scores / "x.npz", key=key, y=[1, -1, 1], anomaly_score=[0.1, 0.9, 0.3])
+    paths = figures.draw_all(rows, tmp_path / "pictures", scores)
+    assert [p.stem.rpartition("_")[2] for p in paths] == ["levels", "classes", "time", "roc"]
+    assert all(path.stat().st_size > 1000 for path in paths)
+
+
+def test_bars_have_their_published_figures(rows):
+    import matplotlib.pyplot as plt
+
+    _, ax = plt.subplots()
+    assert figures.draw_classes(ax, rows)
+    heights = [bar.get_height() for bar in ax.patches]
+    assert heights[:2] == pytest.approx([0.85, 1.0])
+    assert ax.collections[0].get_offsets()[:, 1].tolist() == pytest.approx([0.988, 0.999])
+    plt.close("all")

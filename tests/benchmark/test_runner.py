@@ -1,0 +1,190 @@
+"""Rows of every cell, once each: after failures, interruptions and kills."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import distributed
+import joblib
+import numpy as np
+import pytest
+from pyod.models.hbos import HBOS
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.svm import OneClassSVM
+
+from skmmrr import MMRRDetector
+from skmmrr._training import TrainingInterrupted
+from skmmrr.benchmark import Candidate, Split, Task, find_tasks, run
+from skmmrr.benchmark.results import COLUMNS, KEY, ResultsFile, read_rows
+
+
+class Failing(OutlierMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        raise RuntimeError("no such\nluck")
+
+
+class Interrupted(OutlierMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        warnings.warn("Ctrl-C", TrainingInterrupted, stacklevel=1)
+
+
+def keys(rows):
+    return [tuple(str(row[c]) for c in KEY) for row in rows]
+
+
+@pytest.fixture
+def two_digits():
+    return find_tasks("digits", classes=["0", "1"])
+
+
+def test_metrics_are_scikit_learns_own(two_digits, tmp_path):
+    (row,) = run(two_digits[:1], [IsolationForest()], seeds=[3], out=tmp_path / "r.csv", verbose=0)
+    split = two_digits[0].load(3)
+    train, test = (X.reshape(len(X), -1).astype(np.float32) for X in (split.train, split.test))
+    scores = -IsolationForest(random_state=3).fit(train).score_samples(test)
+    anomalous = split.y_test == -1
+    assert float(row["auroc"]) == pytest.approx(roc_auc_score(anomalous, scores), abs=1e-6)
+    assert float(row["aupr"]) == pytest.approx(average_precision_score(anomalous, scores), abs=1e-6)
+    assert float(row["false_positive_rate"]) == pytest.approx((scores[~anomalous] > 0.5).mean())
+    assert (row["n_train"], row["n_test"]) == (len(train), len(test))
+    assert json.loads(row["parameters"])["n_estimators"] == 100
+    assert float(row["peak_memory_mb"]) > 50
+    assert "torch" in row["versions"]
+
+
+def test_dialects_and_names_give_one_direction(two_digits, tmp_path):
+    detectors = {"svm": OneClassSVM(), "hbos": HBOS()}
+    rows = run(two_digits, detectors, out=tmp_path / "r.csv", verbose=0)
+    rows += run(two_digits, ["pyod.models.knn.KNN", "2-NN"], out=tmp_path / "r.csv", verbose=0)
+    assert len(rows) == 8
+    assert [row["detector"] for row in rows if row["error"] or float(row["auroc"]) < 0.6] == []
+
+
+def test_variants_are_rows_of_one_fit(tmp_path):
+    rng = np.random.default_rng(0)
+    X, test = rng.normal(size=(60, 3)), rng.normal(size=(20, 3))
+    y = np.repeat([1, -1], 10)
+    task = Task("blobs", "novelty", "", lambda seed: Split(X, test * y[:, None] * 2, y))
+    few = Candidate("few", MMRRDetector(4, max_iter=5), {"fewer": {"n_levels": 2}})
+    with warnings.catch_warnings():
+        rows = run([task], [few], out=tmp_path / "r.csv", verbose=0)
+    assert [row["detector"] for row in rows] == ["few", "fewer"]
+    assert rows[0]["fit_seconds"] == rows[1]["fit_seconds"]
+    assert [json.loads(row["parameters"])["n_levels"] for row in rows] == [4, 2]
+    assert rows[0]["steps"] == 10
+    fewer = MMRRDetector(2, max_iter=5, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        direct = fewer.fit(X).score_samples(test * y[:, None] * 2)
+    assert float(rows[1]["auroc"]) == pytest.approx(roc_auc_score(y, direct), abs=1e-6)
+
+
+def test_a_rerun_skips_what_is_there(two_digits, tmp_path):
+    out = tmp_path / "deep" / "r.csv"
+    first = run(two_digits[:1], ["IForest"], out=out, verbose=0)
+    both = run(two_digits, ["IForest"], seeds=[0, 1], out=out, verbose=0)
+    assert len(both) == len(set(keys(both))) == len(read_rows(out)) == 4
+    assert keys(first)[0] in keys(both)
+    assert both[0]["fit_seconds"] == first[0]["fit_seconds"]
+
+
+def test_other_parameters_under_the_same_name_are_refused(two_digits, tmp_path):
+    run(two_digits[:1], [IsolationForest()], out=tmp_path / "r.csv", verbose=0)
+    with pytest.raises(ValueError, match=r"other parameters.*Name another file"):
+        run(two_digits[:1], [IsolationForest(n_estimators=5)], out=tmp_path / "r.csv", verbose=0)
+
+
+def test_a_failure_is_a_row_and_can_be_run_again(two_digits, tmp_path):
+    out = tmp_path / "r.csv"
+    rows = run(two_digits[:1], ["IForest", Failing()], out=out, verbose=0)
+    assert [bool(row["error"]) for row in rows] == [False, True]
+    assert "RuntimeError: no such\nluck" in read_rows(out)[1]["error"]
+    assert len(out.read_text().splitlines()) == 3  # a line a row, whatever is in it
+    run(two_digits[:1], [Failing()], out=out, verbose=0)
+    assert len(read_rows(out)) == 2
+    run(two_digits[:1], [Failing()], out=out, retry=True, verbose=0)
+    assert [row["detector"] for row in read_rows(out)] == ["IForest", "Failing"]
+
+
+def test_missing_data_in_a_cell_are_a_row_too(tmp_path):
+    def load(seed):
+        raise OSError("unplugged")
+
+    (row,) = run([Task("d", "p", "c", load)], ["KDE"], out=tmp_path / "r.csv", verbose=0)
+    assert "OSError: unplugged" in row["error"]
+
+
+def test_ctrl_c_in_a_training_is_no_result(two_digits, tmp_path):
+    out = tmp_path / "r.csv"
+    with pytest.raises(KeyboardInterrupt):
+        run(two_digits, ["IForest", Interrupted()], out=out, verbose=0)
+    assert keys(read_rows(out)) == [("digits", "class normal", "0", "all", "IForest", "0")]
+
+
+def test_a_torn_last_line_is_dropped(tmp_path):
+    file = ResultsFile(tmp_path / "r.csv")
+    file.add([dict.fromkeys(COLUMNS, 'a\\n,"b')])
+    whole = file.path.read_bytes()
+    file.path.write_bytes(whole + b"digits,class normal,3,a")
+    assert ResultsFile(file.path).rows == [dict.fromkeys(COLUMNS, 'a\\n,"b')]
+    assert file.path.read_bytes() == whole
+
+
+def test_another_csv_is_not_written_to(tmp_path):
+    (tmp_path / "r.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="no file of results"):
+        run([], ["KDE"], out=tmp_path / "r.csv")
+    assert (tmp_path / "r.csv").read_text() == "a,b\n1,2\n"
+
+
+def test_workers_and_a_dask_cluster_give_the_same_rows(two_digits, tmp_path):
+    rows = [run(two_digits, ["IForest", "2-NN"], out=tmp_path / "1.csv", verbose=0)]
+    rows += [run(two_digits, ["IForest", "2-NN"], out=tmp_path / "2.csv", n_jobs=2, verbose=0)]
+    with (
+        warnings.catch_warnings(),
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster),
+        joblib.parallel_config("dask"),
+    ):
+        rows += [run(two_digits, ["IForest", "2-NN"], out=tmp_path / "3.csv", verbose=0)]
+    table = [
+        sorted((*key, row["auroc"]) for key, row in zip(keys(r), r, strict=True)) for r in rows
+    ]
+    assert len(table[0]) == 4
+    assert table[0] == table[1] == table[2]
+
+
+def test_a_killed_run_goes_on(tmp_path):
+    """SIGKILL in the middle: the rerun completes, with each cell exactly once."""
+    out = tmp_path / "r.csv"
+    command = [sys.executable, "-m", "skmmrr.benchmark", "run", "--data", "digits", "--quiet"]
+    command += ["--detectors", "KDE", "--classes", *"01234", "--seeds", *"0123", "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not out.exists() or len(out.read_text().splitlines()) < 3:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = read_rows(out) if out.read_text().endswith("\n") else []
+    assert len(before) < 20
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(set(keys(rows))) == 20
+
+
+def test_scores_are_kept_on_request(two_digits, tmp_path):
+    (row,) = run(two_digits[:1], ["KDE"], out=tmp_path / "r.csv", scores=tmp_path / "s", verbose=0)
+    (path,) = (tmp_path / "s").iterdir()
+    with np.load(path) as arrays:
+        auroc = roc_auc_score(arrays["y"] == -1, arrays["anomaly_score"])
+        assert tuple(arrays["key"]) == keys([row])[0]
+    assert float(row["auroc"]) == pytest.approx(auroc, abs=1e-6)
