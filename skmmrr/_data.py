@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 # Values this far beyond the training range say all they can say, and their squares stay finite.
-_LARGEST = 1e6
+LARGEST = 1e6
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Scaler:
     def __call__(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Scale rows; computed in float64, so that large offsets cost no precision."""
         scaled = (X.astype(np.float64) - self.centre) / self.half_range
-        return np.clip(scaled, -_LARGEST, _LARGEST).astype(np.float32)
+        return np.clip(scaled, -LARGEST, LARGEST).astype(np.float32)
 
 
 @dataclass(frozen=True)

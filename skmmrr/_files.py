@@ -67,7 +67,7 @@ def save_detector(detector: Any, path: PathLike) -> None:
         "content": text,
         "sha256": _digest(text, arrays),
     }
-    _write_atomically(Path(path), safetensors.save(arrays, metadata))
+    write_atomically(Path(path), safetensors.save(arrays, metadata))
 
 
 def load_detector(
@@ -208,7 +208,7 @@ _DECODERS: dict[str, Callable[[dict[str, Any], Arrays], Any]] = {
 # Bytes on disk
 
 
-def _write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with temporary.open("xb") as file:

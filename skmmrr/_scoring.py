@@ -144,17 +144,27 @@ class LevelEnsemble:
     def _draws(self, samples: Samples, levels: NDArray[np.float64]) -> tuple[Tensor, Draws]:
         """The levels of a group, and its noise of shape (n_levels, ...)."""
         shape = samples.batch(np.zeros(1, dtype=np.intp)).shape[1:]
-        random = self.network.masking.random
-        noise, uniform = [], []
-        for level in levels:
-            generator = torch_generator(self.noise_seed, "noise", float(level))
-            noise.append(torch.rand(shape, generator=generator) * 2 - 1)
-            uniform.append(torch.rand(shape, generator=generator) if random else torch.empty(0))
+        noise, uniform = draws_of_levels(
+            levels, shape, self.noise_seed, self.network.masking.random
+        )
         level_tensor = torch.tensor(levels, dtype=torch.float32, device=self.device)
         return level_tensor, Draws(
-            torch.stack(noise).to(self.device, samples.dtype),
-            torch.stack(uniform).to(self.device) if random else None,
+            noise.to(self.device, samples.dtype),
+            None if uniform is None else uniform.to(self.device),
         )
+
+
+def draws_of_levels(
+    levels: NDArray[np.float64], shape: tuple[int, ...], noise_seed: int, random: bool
+) -> Draws:
+    """What chance decides at each level, of shape (n_levels, *shape), for all samples alike."""
+    noise, uniform = [], []
+    for level in levels:
+        generator = torch_generator(noise_seed, "noise", float(level))
+        noise.append(torch.rand(shape, generator=generator) * 2 - 1)
+        if random:
+            uniform.append(torch.rand(shape, generator=generator))
+    return Draws(torch.stack(noise), torch.stack(uniform) if random else None)
 
 
 def _rows_per_chunk(size: int, n_levels: int, device: torch.device) -> int:

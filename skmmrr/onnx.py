@@ -1,0 +1,199 @@
+"""A fitted MMRRDetector as an ONNX graph, for machines without Python or torch.
+
+The graph scales, embeds, masks (root finding included), restores and refines; a loop inside it runs
+over the masking levels, with their noise as constants. It computes in float32.
+"""
+
+import copy
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+from torch._higher_order_ops.scan import scan
+
+import skmmrr
+from skmmrr._data import LARGEST
+from skmmrr._files import write_atomically
+from skmmrr._mmrr import MMRRDetector
+from skmmrr._scoring import draws_of_levels
+from skmmrr.network import Draws
+from skmmrr.network.score import squared_error
+
+__all__ = ["export_onnx"]
+
+_OUTPUTS = ("anomaly_score", "decision", "anomaly_map")
+
+
+def export_onnx(detector: MMRRDetector, path: str | os.PathLike[str]) -> None:
+    """Write a fitted detector as an ONNX model.
+
+    Its input ``X`` has any number of samples: float64 vectors of shape (n, n_features), or float32
+    images of shape (n, height, width) or (n, height, width, channels), in the units of the training
+    data. Its outputs are those of the detector's methods:
+
+    - ``anomaly_score`` of shape (n,): the negative of ``score_samples``;
+    - ``decision`` of shape (n,): ``decision_function``, negative for anomalies;
+    - ``anomaly_map`` of shape (n, height, width) or (n, n_features).
+
+    Parameters
+    ----------
+    detector : MMRRDetector
+        Fitted. Levels, refinement and threshold are as they are set now.
+    path : path-like
+        The file, replaced at once when all is ready.
+
+    Raises
+    ------
+    TypeError
+        If the detector is no MMRRDetector.
+    ImportError
+        If onnx or onnxscript is not installed.
+    sklearn.exceptions.NotFittedError
+        If the detector is not fitted, or its threshold belongs to other levels.
+
+    Notes
+    -----
+    The scores equal those of ``precision="float32"`` to rounding. With ``"auto"`` a processor that
+    has bfloat16 scores images in that, which differs more.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> import onnxruntime
+    >>> from skmmrr import MMRRDetector
+    >>> from skmmrr.onnx import export_onnx
+    >>> X = np.random.default_rng(0).normal(size=(100, 2))
+    >>> detector = MMRRDetector(3, width=8, max_iter=20, random_state=0).fit(X)
+    >>> with TemporaryDirectory() as folder:
+    ...     export_onnx(detector, Path(folder) / "detector.onnx")
+    ...     session = onnxruntime.InferenceSession(Path(folder) / "detector.onnx")
+    >>> score, decision, maps = session.run(None, {"X": X})
+    >>> bool(np.allclose(-score, detector.score_samples(X), atol=1e-5))
+    True
+    """
+    if not isinstance(detector, MMRRDetector):
+        raise TypeError(f"export_onnx takes an MMRRDetector. Got a {type(detector).__name__}.")
+    check_is_fitted(detector)
+    detector._check_threshold()
+    ir, passes = _onnx_ir()
+    graph = ScoringGraph(detector)
+    with _quiet():
+        program = torch.onnx.export(
+            graph,
+            (graph.example(),),
+            dynamo=True,
+            dynamic_shapes=({0: torch.export.Dim("n_samples", min=1)},),
+            input_names=["X"],
+            output_names=list(_OUTPUTS),
+            verbose=False,
+        )
+    model = program.model  # type: ignore[union-attr]
+    passes.ClearMetadataAndDocStringPass()(model)  # of the exporter: a hundred times the weights
+    model.producer_name, model.producer_version = "skmmrr", skmmrr.__version__
+    model.metadata_props["threshold"] = repr(-detector.offset_)
+    write_atomically(Path(path), ir.to_proto(model).SerializeToString())
+
+
+class ScoringGraph(nn.Module):
+    """What the detector computes from samples as the user has them, as one module.
+
+    Parameters
+    ----------
+    detector : MMRRDetector
+        Fitted.
+    """
+
+    centre: Tensor
+    half_range: Tensor
+    levels: Tensor
+    weights: Tensor
+    noise: Tensor
+    uniform: Tensor | None
+
+    def __init__(self, detector: MMRRDetector) -> None:
+        super().__init__()
+        self.network = copy.deepcopy(detector.network_).float().eval()
+        self.convolutional = detector._takes_images()
+        self.image_shape, self.n_features = detector.image_shape_, detector.n_features_in_
+        self.offset, self.refined = float(detector.offset_), detector.refine
+        levels, weights = detector._quadrature()
+        shape: tuple[int, ...] = (self.n_features,)
+        if self.convolutional and self.image_shape is not None:
+            height, width, channels = self.image_shape
+            shape = (channels, height, width)
+        draws = draws_of_levels(levels, shape, detector.noise_seed_, self.network.masking.random)
+        scaler = detector.scaler_
+        self.register_buffer("centre", torch.as_tensor(scaler.centre, dtype=torch.float64))
+        self.register_buffer("half_range", torch.as_tensor(scaler.half_range, dtype=torch.float64))
+        self.register_buffer("levels", torch.as_tensor(levels, dtype=torch.float32))
+        self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))
+        self.register_buffer("noise", draws.noise)
+        self.register_buffer("uniform", draws.uniform)
+
+    def example(self) -> Tensor:
+        """Two samples of the input's shape and type."""
+        if self.image_shape is None:
+            return torch.zeros(2, self.n_features, dtype=torch.float64)
+        height, width, channels = self.image_shape
+        return torch.zeros(2, height, width, *([channels] if channels > 1 else []))
+
+    def forward(self, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Anomaly scores, decisions and maps."""
+        flat = (X.flatten(1).double() - self.centre) / self.half_range
+        x = flat = flat.clamp(-LARGEST, LARGEST).float()
+        if self.convolutional and self.image_shape is not None:
+            x = flat.view(-1, *self.image_shape).permute(0, 3, 1, 2).contiguous()
+        embedding, logits = self.network.encode(x)
+
+        def add_level(total: Tensor, level: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+            mean, weight, *drawn = level
+            draws = Draws(*(t.unsqueeze(0).expand_as(x) for t in drawn))
+            mask, output = self.network.restore(embedding, logits, mean.expand(x.shape[0]), draws)
+            if self.refined:
+                output = self.network.refine(x, embedding, mask, draws, output)
+            error = squared_error(x, output)
+            error = (error.movedim(1, -1) if self.convolutional else error).flatten(1)
+            return total + weight * error, error.mean(1)
+
+        per_level = [self.levels, self.weights, self.noise]
+        per_level += [] if self.uniform is None else [self.uniform]
+        maps, losses = scan(add_level, torch.zeros_like(flat), tuple(per_level))
+        score = (losses * self.weights.unsqueeze(1)).sum(0)
+        if self.image_shape is not None:
+            maps = maps.view(-1, *self.image_shape).mean(3)
+        return score, -score - self.offset, maps
+
+
+def _onnx_ir() -> tuple[Any, Any]:
+    try:
+        import onnx_ir
+        import onnx_ir.passes.common
+        import onnxscript  # noqa: F401 torch's exporter needs it
+    except ImportError as error:
+        raise ImportError(
+            "export_onnx needs onnx and onnxscript. Install them: pip install 'skmmrr[onnx]'."
+        ) from error
+    return onnx_ir, onnx_ir.passes.common
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's remarks on torchvision, and its own deprecations, to itself."""
+    logger = logging.getLogger("torch.onnx._internal.exporter")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
