@@ -55,7 +55,10 @@ def read_image(path: PathLike, size: tuple[int, int] | None, mode: str) -> NDArr
     ValueError
         If the file is no picture, or damaged; its name is in the message.
     """
-    image = _eight_bits(_open(Path(path))).convert(_MODES[mode])
+    image = _eight_bits(_open(Path(path)))
+    if image.mode in ("P", "PA"):  # Pillow warns of palettes with transparency
+        image = image.convert("RGBA")
+    image = image.convert(_MODES[mode])
     if size is not None:
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     return np.asarray(image)
@@ -117,7 +120,7 @@ def load_image_folder(
     FileNotFoundError: There is no folder nowhere...
     """
     folder = Path(folder)
-    paths = _pictures(folder, "**/*")
+    paths = pictures_in(folder, "**/*")
     images = _read_all(paths, size, mode)
     names = [path.parent.relative_to(folder).as_posix() for path in paths]
     target_names, target = np.unique(names, return_inverse=True)
@@ -190,7 +193,7 @@ def load_mvtec_ad(
             "folder that has it by data_home or by the environment variable SKMMRR_DATA."
         )
     kinds = sorted(path for path in (root / subset).iterdir() if path.is_dir())
-    paths = [path for kind in kinds for path in _pictures(kind, "*")]
+    paths = [path for kind in kinds for path in pictures_in(kind, "*")]
     images, names = _read_all(paths, size, mode), [path.parent.name for path in paths]
     return Bunch(
         images=images,
@@ -207,7 +210,7 @@ def _read_masks(folder: Path, paths: Sequence[Path], size: tuple[int, int]) -> N
     """Masks of the anomalies, all False for good images; every mask must have its image."""
     masks = np.zeros((len(paths), *size), dtype=bool)
     kinds = {path.parent.name for path in paths} - {"good"}
-    unused = {path for kind in kinds for path in _pictures(folder / kind, "*")}
+    unused = {path for kind in kinds for path in pictures_in(folder / kind, "*")}
     for i, path in enumerate(paths):
         if path.parent.name == "good":
             continue
@@ -239,7 +242,8 @@ def _read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool]:
     return resized
 
 
-def _pictures(folder: Path, pattern: str) -> list[Path]:
+def pictures_in(folder: Path, pattern: str) -> list[Path]:
+    """Files that are pictures by their extension, in order; an error if there are none."""
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}, or it is not a folder.")
     extensions = Image.registered_extensions()

@@ -1,0 +1,198 @@
+"""Folders with everything that folders have: read if Pillow can, told and skipped if not."""
+
+import base64
+import csv
+import re
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import skmmrr
+from skmmrr import MMRRDetector
+from skmmrr.__main__ import main
+from skmmrr.baselines import KDEDetector
+from skmmrr.inspection import score_folder, training_pictures, write_report
+
+RNG = np.random.default_rng(0)
+
+
+def picture(defect=False):
+    pixels = RNG.normal(120, 4, size=(24, 20, 3)).clip(0, 255).astype(np.uint8)
+    if defect:
+        pixels[4:9, 12:18] = (250, 0, 0)
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def good(tmp_path):
+    (tmp_path / "good").mkdir()
+    for i in range(40):
+        picture().save(tmp_path / "good" / f"{i:02}.png")
+    return tmp_path / "good"
+
+
+@pytest.fixture
+def zoo(tmp_path):
+    """A text file, a truncated PNG, a 16-bit TIFF, a CMYK JPEG, a palette PNG, a rotated photo."""
+    folder = tmp_path / "zoo" / "deep"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("not a picture")
+    (folder / "text.png").write_text("no picture either")
+    picture().save(folder / "whole.png")
+    content = (folder / "whole.png").read_bytes()
+    (folder / "truncated.png").write_bytes(content[: len(content) // 2])
+    wide = (RNG.normal(120, 4, size=(24, 20)) * 257).astype(np.uint16)
+    Image.fromarray(wide).save(folder / "sixteen.tiff")
+    picture().convert("CMYK").save(folder / "cmyk.jpg")
+    palette = picture().convert("P")
+    palette.save(folder / "palette.png", transparency=bytes(range(256)))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned
+    picture(defect=True).save(folder / "turned.jpg", exif=exif)
+    return folder.parent
+
+
+@pytest.fixture
+def detector(good):
+    paths, _ = training_pictures(good, (12, 10))
+    images = skmmrr.preprocessing.LoadImages((12, 10)).transform(paths)
+    return KDEDetector(random_state=0).fit(images)
+
+
+def run(monkeypatch, *arguments):
+    monkeypatch.setattr(sys, "argv", ["skmmrr", *map(str, arguments)])
+    main()
+
+
+def test_reads_what_pillow_reads_and_tells_the_rest(detector, zoo):
+    findings = {f.path.name: f for f in score_folder(detector, zoo)}
+    errors = {name for name, finding in findings.items() if finding.error}
+    assert errors == {"notes.txt", "text.png", "truncated.png"}
+    assert np.isnan(findings["text.png"].anomaly_score)
+    assert findings["turned.jpg"].abnormal
+    assert len(findings) == 8
+
+
+def test_defects_of_mvtecs_layout_are_not_learned(tmp_path):
+    for place in ("train/good", "test/good", "test/cut", "ground_truth/cut"):
+        (tmp_path / place).mkdir(parents=True)
+        picture().save(tmp_path / place / "0.png")
+    paths, skipped = training_pictures(tmp_path, (12, 10))
+    assert ([path.parent.name for path in paths], skipped) == (["good"], [])
+    kde = KDEDetector().fit(np.zeros((4, 12, 10, 3)) + np.arange(4)[:, None, None, None])
+    kinds = [finding.path.parent.name for finding in score_folder(kde, tmp_path)]
+    assert kinds == ["cut", "good"]
+
+
+def test_a_detector_of_vectors_is_refused(zoo):
+    kde = KDEDetector().fit(RNG.normal(size=(9, 2)))
+    with pytest.raises(ValueError, match="fitted on vectors, but pictures"):
+        score_folder(kde, zoo)
+
+
+class Sources(HTMLParser):
+    """All addresses that a page loads."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.text = [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("src", "href")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_report_is_one_file_with_its_pictures(detector, zoo, tmp_path):
+    findings = score_folder(detector, zoo)
+    write_report(detector, findings, tmp_path / "report.html", title="<b>zoo", most=3)
+    page = Sources()
+    page.feed((tmp_path / "report.html").read_text())
+    assert len(page.found) == 1 + 3  # the histogram, and a picture a finding: KDE has no maps
+    assert all(address.startswith("data:image/") for address in page.found)
+    assert all(base64.b64decode(address.partition(",")[2]) for address in page.found)
+    assert "<b>zoo" in page.text  # as text, not as a tag
+    assert "truncated.png" in page.text
+    assert "deep/turned.jpg" in page.text
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_maps_overlays_and_boxes(monkeypatch, good, zoo, tmp_path, capsys):
+    images = skmmrr.preprocessing.LoadImages((12, 10)).transform(sorted(good.iterdir()))
+    small = MMRRDetector(3, max_iter=30, width=8, n_blocks=1, random_state=0).fit(images)
+    small.save(tmp_path / "model")
+    out = [tmp_path / name for name in ("scores.csv", "overlays", "report.html")]
+    options = ["--csv", out[0], "--overlays", out[1], "--report", out[2], "--quiet"]
+    run(monkeypatch, "score", tmp_path / "model", zoo, *options)
+    with out[0].open(newline="") as file:
+        rows = {row["path"].rpartition("/")[2]: row for row in csv.DictReader(file)}
+    assert rows["turned.jpg"]["abnormal"] == "1"
+    assert re.match(r"\[\[\d+, \d+, \d+, \d+\]", rows["turned.jpg"]["boxes"])
+    assert rows["text.png"]["error"]
+    drawn = sorted(p.name for p in (out[1] / "deep").iterdir())
+    assert drawn == [f"{n}.png" for n in sorted(n for n, row in rows.items() if not row["error"])]
+    with Image.open(out[1] / "deep" / "turned.jpg.png") as overlay:
+        assert overlay.size == (24, 20)  # upright: the picture's own size, turned
+    assert "data:image/jpeg" in out[2].read_text()
+    captured = capsys.readouterr()
+    assert "Skipped" in captured.err
+    assert "of 5 pictures are abnormal" in captured.err
+
+
+def test_fit_and_score(monkeypatch, good, zoo, tmp_path, capsys):
+    model = tmp_path / "model.safetensors"
+    options = ["--detector", "KDE", "--size", "12", "10", "--false-positive-rate", "0.2", "--quiet"]
+    run(monkeypatch, "fit", good, "--out", model, *options)
+    assert "Learned 30 pictures" in (said := capsys.readouterr().out)
+    assert "calibrated on 10 others" in said
+    run(monkeypatch, "score", model, zoo, "--quiet")
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert len(rows) == 8
+    scored = [row for row in rows if not row["error"]]
+    assert all(0 < float(row["p_value"]) <= 1 for row in scored)
+    grey = tmp_path / "grey.safetensors"
+    run(monkeypatch, "fit", good, "--out", grey, "--detector", "KDE", "--size", "8", "--grey")
+    assert skmmrr.load(grey).image_shape_ == (8, 8, 1)
+
+
+def test_compare(monkeypatch, good, tmp_path, capsys):
+    bad = tmp_path / "all" / "bad"
+    bad.mkdir(parents=True)
+    for i in range(6):
+        picture(defect=True).save(bad / f"{i}.png")
+    (good / "text.png").write_text("no picture")
+    good.rename(tmp_path / "all" / "good")
+    options = ["--normal", "good", "--size", "12", "--detectors", "KDE", "2-NN", "--quiet"]
+    run(monkeypatch, "compare", tmp_path / "all", *options)
+    table, told = capsys.readouterr()
+    assert "text.png" in told
+    assert "auroc" in table
+    assert re.search(r"KDE +1\.0", table)
+
+
+def test_export(monkeypatch, tmp_path, capsys):
+    detector = MMRRDetector(2, max_iter=5, width=8, n_blocks=1, random_state=0)
+    detector.fit(RNG.normal(size=(30, 2))).save(tmp_path / "model")
+    run(monkeypatch, "export", tmp_path / "model", "--out", tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["score", "nothing.safetensors", "."], "nothing.safetensors"),
+        (["fit", "nowhere", "--out", "m"], "no folder nowhere"),
+        (["fit", ".", "--out", "no/where/m"], "no folder no/where to write to"),
+        (["fit", ".", "--out", "m", "--size", "0"], "--size takes one side"),
+    ],
+)
+def test_wrong_uses_are_told_without_a_traceback(monkeypatch, tmp_path, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        run(monkeypatch, *arguments)
+    assert stopped.value.code == 1
+    assert message in capsys.readouterr().err
