@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -37,11 +37,7 @@ _METRICS = {  # protocol, or data set, and our metric: as in published.csv
     ("mvtec", "auroc"): "image AUROC",
     ("mvtec", "pixel_auroc"): "pixel AUROC",
 }
-_PYOD_TABLES = {
-    "ROC": lambda row: float(row["auroc"]),
-    "precision at n": lambda row: float(row["precision_at_n"]),
-    "time in seconds": lambda row: float(row["fit_seconds"]) + float(row["score_seconds"]),
-}
+_PYOD_TABLES = {"auroc": "ROC", "precision_at_n": "precision at n", "seconds": "time in seconds"}
 
 
 @dataclass(frozen=True)
@@ -113,9 +109,8 @@ def _class_table(title: str, dataset: str, protocol: str, metric: str, rows: lis
     columns: list[tuple[str, list[str]]] = []
     for detector in detectors:
         own = [row for row in rows if row["detector"] == detector]
-        per_class = [_values(own, metric, **{"class": c}) for c in classes]
-        cells = [_cell(values) for values in per_class]
-        columns.append((detector, [*cells, _mean_cell(per_class)]))
+        cells = [_cell([float(r[metric]) for r in own if r["class"] == c]) for c in classes]
+        columns.append((detector, [*cells, _mean_cell(own, len(classes), metric)]))
         printed = published_cells(dataset, protocol, metric, detector, classes)
         if printed is not None:
             columns.append(("published", printed))
@@ -148,7 +143,7 @@ def summary_table(rows: Sequence[Row], metric: str = "auroc") -> Table:
         for detector in detectors:
             own = [row for row in group if row["detector"] == detector]
             n_classes = len(unique(own, "class"))
-            mean = _mean_cell([_values(own, metric, **{"class": c}) for c in unique(own, "class")])
+            mean = _mean_cell(own, n_classes, metric)
             cells.append(f"{mean} ({n_classes})" if n_classes > 1 else mean)
         body.append([dataset, protocol, *cells])
     title = f"mean {metric}; in brackets the number of classes, if several"
@@ -157,25 +152,24 @@ def summary_table(rows: Sequence[Row], metric: str = "auroc") -> Table:
 
 def pyod_tables(rows: Sequence[Row]) -> list[Table]:
     """PyOD's three tables: ROC, precision at n and time, data sets by detectors."""
-    measured = [row for row in rows if row["auroc"]]
-    return [_pyod_table(f"PyOD: {name}", measured, of) for name, of in _PYOD_TABLES.items()]
+    measured = [row | {"seconds": _seconds(row)} for row in rows if row["auroc"]]
+    return [_pyod_table(f"PyOD: {name}", measured, of) for of, name in _PYOD_TABLES.items()]
 
 
-def _pyod_table(title: str, rows: list[Row], of: Callable[[Row], float]) -> Table:
-    detectors, body = unique(rows, "detector"), []
-    for (dataset, label), group in grouped(rows, ("dataset", "class")):
+def _seconds(row: Row) -> float:
+    return float(row["fit_seconds"]) + float(row["score_seconds"])
+
+
+def _pyod_table(title: str, rows: list[Row], column: str) -> Table:
+    detectors, sets = unique(rows, "detector"), grouped(rows, ("dataset", "class"))
+    body = []
+    for (dataset, label), group in sets:
         samples = int(group[0]["n_train"]) + int(group[0]["n_test"])
-        values = [[of(row) for row in group if row["detector"] == d] for d in detectors]
+        values = [[float(r[column]) for r in group if r["detector"] == d] for d in detectors]
         body.append([f"{dataset} {label}".strip(), str(samples), *map(_cell, values)])
-    body.append(["mean", "", *(_mean_of_column(rows, detector, of) for detector in detectors)])
+    own = [[row for row in rows if row["detector"] == detector] for detector in detectors]
+    body.append(["mean", "", *(_mean_cell(part, len(sets), column) for part in own)])
     return Table(title, ["data", "samples", *detectors], body)
-
-
-def _mean_of_column(rows: list[Row], detector: str, of: Callable[[Row], float]) -> str:
-    """Mean over data sets; blank where the detector lacks one."""
-    groups = grouped(rows, ("dataset", "class"))
-    per_set = [[of(r) for r in group if r["detector"] == detector] for _, group in groups]
-    return _mean_cell(per_set)
 
 
 def failures(rows: Sequence[Row]) -> Table:
@@ -189,10 +183,10 @@ def failures(rows: Sequence[Row]) -> Table:
     return Table("failed", [*columns, "error"], body)
 
 
-def _mean_cell(per_class: list[list[float]]) -> str:
-    if not all(per_class) or not per_class:
-        return ""
-    return _number(float(np.mean([np.mean(values) for values in per_class])))
+def _mean_cell(rows: Sequence[Row], n_cells: int, column: str) -> str:
+    """Mean over classes or data sets, and its spread over seeds; blank where some are missing."""
+    seeds = [[float(row[column]) for row in group] for _, group in grouped(rows, ("seed",))]
+    return _cell([float(np.mean(values)) for values in seeds if len(values) == n_cells])
 
 
 def _cell(values: list[float]) -> str:
@@ -204,11 +198,6 @@ def _cell(values: list[float]) -> str:
 
 def _number(value: float) -> str:
     return f"{value:.3f}"
-
-
-def _values(rows: Iterable[Row], metric: str, **wanted: str) -> list[float]:
-    found = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
-    return [float(row[metric]) for row in found]
 
 
 def unique(rows: Iterable[Row], column: str) -> list[str]:
