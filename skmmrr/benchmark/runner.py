@@ -195,19 +195,21 @@ def _fit_and_score(cell: Cell) -> Iterator[tuple[Row, NDArray[np.float64]]]:
         }
         if fitting.megabytes is not None and scoring.megabytes is not None:
             row["peak_memory_mb"] = f"{max(fitting.megabytes, scoring.megabytes):.0f}"
-        metrics = _metrics(estimator, split, test, scores)
+        threshold = None if change else _threshold(estimator)  # it is that of the scores of the fit
+        metrics = _metrics(estimator, split, test, scores, threshold)
         row |= {name: f"{value:.6f}" for name, value in metrics.items()}
         yield row, np.stack([split.y_test, scores])
 
 
-def _metrics(estimator: Any, split: Split, test: NDArray[Any], scores: Any) -> dict[str, float]:
+def _metrics(
+    estimator: Any, split: Split, test: NDArray[Any], scores: Any, threshold: float | None
+) -> dict[str, float]:
     anomalous = split.y_test == -1
     metrics = {}
     if anomalous.any() and not anomalous.all():
         metrics["auroc"] = roc_auc_score(anomalous, scores)
         metrics["aupr"] = average_precision_score(anomalous, scores)
         metrics["precision_at_n"] = precision_at_n(split.y_test, scores)
-    threshold = _threshold(estimator)
     if threshold is not None:
         for name, group in (("false", ~anomalous), ("true", anomalous)):
             if group.any():

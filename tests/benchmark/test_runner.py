@@ -78,6 +78,8 @@ def test_variants_are_rows_of_one_fit(tmp_path):
     assert rows[0]["fit_seconds"] == rows[1]["fit_seconds"]
     assert [json.loads(row["parameters"])["n_levels"] for row in rows] == [4, 2]
     assert rows[0]["steps"] == 10
+    assert "false_positive_rate" in rows[0]
+    assert "false_positive_rate" not in rows[1]  # the threshold is that of the fit's own scores
     fewer = MMRRDetector(2, max_iter=5, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
