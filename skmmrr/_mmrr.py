@@ -143,7 +143,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         None for vectors.
     n_features_in_ : int
         Number of features; height * width * channels for images.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Only after a fit on a DataFrame.
 
     See Also
@@ -247,7 +247,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
 
         Returns
         -------
-        losses : ndarray of float64 of shape (n_samples, len(levels_))
+        losses : ndarray of float64 of shape (n_samples, len(`levels_`))
             Refinement losses (4), or restoration losses (3) with ``refine=False``.
         """
         check_is_fitted(self)

@@ -21,7 +21,7 @@ PAPER_32x32 = MappingProxyType(
         "precision": "float32",
     }
 )
-"""MNIST, Fashion-MNIST, CIFAR-10 at 32x32; days on a CPU, hours on a GPU.
+"""MNIST and Fashion-MNIST, which the paper resizes to 32x32, and CIFAR-10; days on a CPU.
 
 Examples
 --------

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Embedding(nn.Module):
-    """The embedding :math:`e = tanh(f_E(x))`, of the shape of its input.
+    r"""The embedding :math:`e = \tanh(f_E(x))`, of the shape of its input.
 
     Parameters
     ----------

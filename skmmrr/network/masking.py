@@ -50,7 +50,7 @@ def level_mask(logits: Tensor, level: Tensor) -> Tensor:
     :math:`\frac{1}{d} \sum_i m_i = \mu` (section 3.1 and Algorithm 1 of the paper). Its gradient
     is equation (2): with :math:`s = m (1 - m)` and :math:`g = \partial L / \partial m`,
 
-    .. math:: \partial L / \partial a = g s - s \, \textstyle\sum (g s) / \sum s .
+    .. math:: \partial L / \partial a = g s - s \, \frac{\sum g s}{\sum s} .
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class Restoration(nn.Module):
-    r"""The restored sample :math:`\hat x = tanh(f_{res}(\tilde e))`.
+    r"""The restored sample :math:`\hat x = \tanh(f_{res}(\tilde e))`.
 
     Parameters
     ----------
