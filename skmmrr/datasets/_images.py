@@ -108,7 +108,7 @@ def load_image_folder(
     Raises
     ------
     FileNotFoundError
-        If there is no such folder, or no image in it.
+        If there is no such folder, no image in it, or a folder in it is empty.
     ValueError
         If a file is damaged, or images differ in size and none is asked for.
 
@@ -121,6 +121,9 @@ def load_image_folder(
     """
     folder = Path(folder)
     paths = pictures_in(folder, "**/*")
+    empty = sorted(p for p in folder.glob("**/") if not any(p.iterdir()))
+    if empty:
+        raise FileNotFoundError(f"The folder {empty[0]} is empty. Put images there, or remove it.")
     images = _read_all(paths, size, mode)
     names = [path.parent.relative_to(folder).as_posix() for path in paths]
     target_names, target = np.unique(names, return_inverse=True)

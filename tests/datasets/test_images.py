@@ -82,6 +82,14 @@ def test_a_folder_without_pictures_is_named(tmp_path):
         load_image_folder(tmp_path / "missing")
 
 
+def test_an_empty_class_is_named(tmp_path):
+    (tmp_path / "good").mkdir()
+    (tmp_path / "bad").mkdir()
+    save(tmp_path / "good" / "0.png", np.zeros((4, 4), np.uint8))
+    with pytest.raises(FileNotFoundError, match="bad is empty"):
+        load_image_folder(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"mode": "hsv"}, "'mode'"), ({"size": (0, 5)}, "'size'"), ({"size": 8}, "height")],
