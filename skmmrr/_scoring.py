@@ -104,8 +104,7 @@ class LevelEnsemble:
     ) -> Iterator[Chunk]:
         """Pass over all samples and levels; the embedding network sees a sample once."""
         n_levels, size = len(levels), samples.X.shape[1]
-        width = min(n_levels, max(1, elements_per_chunk(self.device) // size))
-        height = _rows_per_chunk(size, width, self.device)
+        height, width = chunk_shape(size, n_levels, self.device)
         groups = list(padded_chunks(n_levels, width))
         draws = [self._draws(samples, levels[index]) for _, index in groups]
         for rows_kept, x in _batches(samples, height, self.device, verbose):
@@ -165,6 +164,12 @@ def draws_of_levels(
         if random:
             uniform.append(torch.rand(shape, generator=generator))
     return Draws(torch.stack(noise), torch.stack(uniform) if random else None)
+
+
+def chunk_shape(size: int, n_levels: int, device: torch.device) -> tuple[int, int]:
+    """Samples and levels of one pass, for samples of some number of elements."""
+    width = min(n_levels, max(1, elements_per_chunk(device) // size))
+    return _rows_per_chunk(size, width, device), width
 
 
 def _rows_per_chunk(size: int, n_levels: int, device: torch.device) -> int:

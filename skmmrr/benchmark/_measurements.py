@@ -10,6 +10,7 @@ from skmmrr.benchmark.conformal import measure_conformal
 from skmmrr.benchmark.dn2 import measure_dn2
 from skmmrr.benchmark.levels import measure_levels
 from skmmrr.benchmark.mask import measure_mask
+from skmmrr.benchmark.speed import measure_speed
 from skmmrr.benchmark.thesis import measure_thesis
 from skmmrr.benchmark.threads import measure_threads
 from skmmrr.benchmark.vectors import measure_vectors
@@ -24,6 +25,18 @@ def add_measurements(commands: Any) -> None:
     mask.add_argument("--elements", type=int, default=3072, help="logits a row (default 3072)")
     mask.add_argument("--repeats", type=int, default=9, help="timings a number (default 9)")
     mask.set_defaults(run=lambda a: measure_mask(a.rows, a.elements, a.repeats))
+
+    speed = commands.add_parser(
+        "speed", help="scoring and training beside the literal paper and the bare network passes"
+    )
+    speed.add_argument("--samples", type=int, default=256, help="images (default 256)")
+    speed.add_argument("--side", type=int, default=32, help="pixels (default 32)")
+    speed.add_argument("--channels", type=int, default=3, help="default 3")
+    speed.add_argument("--width", type=int, default=32, help="of the networks (default 32)")
+    speed.add_argument("--repeats", type=int, default=3, help="timings a number (default 3)")
+    speed.set_defaults(
+        run=lambda a: measure_speed(a.samples, a.side, a.channels, a.width, a.repeats)
+    )
 
     levels = commands.add_parser(
         "levels", help="8 Gauss-Legendre levels against 60 uniform ones, on scikit-learn's digits"

@@ -22,13 +22,14 @@ _SCALES = (0.1, 3.0, 10.0, 50.0)
 
 def lml_mask(logits: Tensor, level: Tensor) -> Tensor:
     """The LML layer's bracketing (Amos et al. 2019), ten points a pass, all rows at once."""
-    return _apply(_lml_forward, logits, level)
+    return with_equation_2(_lml_forward, logits, level)
 
 
 def bisection_mask(logits: Tensor, level: Tensor) -> Tensor:
     """The paper's Algorithm 1 as printed, sample by sample in Python."""
     rows = [
-        _apply(_algorithm_1, row[None], mu[None]) for row, mu in zip(logits, level, strict=True)
+        with_equation_2(_algorithm_1, row[None], mu[None])
+        for row, mu in zip(logits, level, strict=True)
     ]
     return torch.cat(rows)
 
@@ -76,7 +77,9 @@ def _seconds(
     return time.perf_counter() - start
 
 
-def _apply(forward: Callable[[Tensor, Tensor], Tensor], logits: Tensor, level: Tensor) -> Tensor:
+def with_equation_2(
+    forward: Callable[[Tensor, Tensor], Tensor], logits: Tensor, level: Tensor
+) -> Tensor:
     """A mask made by `forward`, with the backward pass of :func:`level_mask`."""
 
     class Mask(torch.autograd.Function):

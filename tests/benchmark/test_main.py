@@ -16,7 +16,17 @@ def test_help_names_every_measurement(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run(monkeypatch, "--help")
     text = capsys.readouterr().out
-    for name in ["mask", "levels", "vectors", "classical", "dn2", "conformal", "thesis", "threads"]:
+    for name in [
+        "mask",
+        "speed",
+        "levels",
+        "vectors",
+        "classical",
+        "dn2",
+        "conformal",
+        "thesis",
+        "threads",
+    ]:
         assert f"    {name} " in text
 
 

@@ -1,0 +1,237 @@
+"""Scoring and training beside the paper taken literally, and beside the bare network passes.
+
+All ways have the same weights, inputs and levels, and run in turns within one call, so that what
+else the machine does hits all of them. The FLOPs are those of the network passes that scoring
+needs; the peaks are measured here, on convolutions and products that suit the machine.
+"""
+
+import copy
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+from skmmrr import MMRRDetector
+from skmmrr._data import Samples
+from skmmrr._device import autocast, resolve_device, to_device
+from skmmrr._random import torch_generator
+from skmmrr._scoring import chunk_shape
+from skmmrr.benchmark.mask import with_equation_2
+from skmmrr.network import Draws, MMRRNetwork, restrict
+from skmmrr.network.score import sample_loss
+
+_BISECTIONS = 30  # of a bracket some hundred wide, to the spacing of floats
+_BATCH = 64  # of the paper, for 32x32
+_FEW = {"level_rule": "gauss-legendre", "n_levels": 8}
+
+
+def measure_speed(n_samples: int, side: int, channels: int, width: int, repeats: int) -> str:
+    """Markdown tables of scoring and training: seconds, ratios, FLOP/s and shares of the peak."""
+    rng = np.random.default_rng(0)
+    X = rng.integers(256, size=(n_samples, side, side, channels), dtype=np.uint8)
+    detector = MMRRDetector(width=width, max_iter=1, random_state=0)
+    detector.fit(X[: max(2, n_samples // 8)])
+    device = resolve_device("auto", "speed")
+    dtype = detector._dtype(device)
+    lines = [
+        f"{n_samples} images of {side}x{side}x{channels}, width {width}, "
+        f"{sum(p.numel() for p in detector.network_.parameters()):,} weights, {device.type}, "
+        f"{str(dtype).removeprefix('torch.')}; torch {torch.__version__}, "
+        f"{torch.get_num_threads()} threads; median of {repeats}",
+        "",
+        *_scoring_table(detector, X, device, dtype, repeats),
+        "",
+        *_training_table(detector, X, device, dtype, repeats),
+    ]
+    return "\n".join(lines)
+
+
+def _scoring_table(
+    detector: MMRRDetector, X: NDArray[Any], device: torch.device, dtype: torch.dtype, repeats: int
+) -> list[str]:
+    few = copy.copy(detector).set_params(**_FEW)
+    samples = detector._samples(X.reshape(len(X), -1), detector.network_)
+    network = detector._ensemble().network
+    ways: dict[str, Callable[[], Any]] = {
+        "the paper, 60 levels": lambda: _literal_scores(network, samples, 60, device),
+        "shipped, 60 levels": lambda: detector.score_samples(X),
+        "bare passes, 60 levels": lambda: _bare_passes(network, samples, 60, device, dtype),
+        "shipped, 8 nodes and ends": lambda: few.score_samples(X),
+        "bare passes, 10 levels": lambda: _bare_passes(network, samples, 10, device, dtype),
+    }
+    seconds = _times(ways, repeats)
+    flops = {n: _flops(partial(_bare_passes, network, samples, n, device, dtype)) for n in (60, 10)}
+    peak = _peak_flops(device, dtype)
+    lines = [
+        f"peak of convolutions and products: {peak / 1e9:.0f} GFLOP/s",
+        "",
+        "| scoring | s | times faster than the paper | GFLOP/s | of the peak |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for name, value in seconds.items():
+        rate = flops[60 if "60" in name else 10] / value
+        times = seconds["the paper, 60 levels"] / value
+        lines.append(
+            f"| {name} | {value:.2f} | {times:.1f} | {rate / 1e9:.0f} | {rate / peak:.0%} |"
+        )
+    share = 1 - seconds["bare passes, 60 levels"] / seconds["shipped, 60 levels"]
+    return [*lines, "", f"What is not a network pass: {share:.0%} of scoring 60 levels."]
+
+
+def _training_table(
+    detector: MMRRDetector, X: NDArray[Any], device: torch.device, dtype: torch.dtype, repeats: int
+) -> list[str]:
+    samples = detector._samples(X.reshape(len(X), -1), detector.network_)
+    x = to_device(samples.batch(np.arange(_BATCH) % len(X)), device)
+    network = detector._build_network().to(device)
+    network.initialise(torch_generator(0, "weights"))
+    one = copy.copy(detector).set_params(levels_per_sample=1)
+    ways: dict[str, Callable[[], Any]] = {"the paper, a level a sample": _literal_step(network, x)}
+    for name, own in (("shipped, a level a sample", one), ("shipped, 4 levels a sample", detector)):
+        ways[name] = _shipped_step(own, network, x, dtype)
+    seconds = _times(ways, repeats)
+    lines = [
+        "| a step of both phases | ms | ms a level of a sample | times faster than the paper |",
+        "|---|---:|---:|---:|",
+    ]
+    first = seconds["the paper, a level a sample"]
+    for name, value in seconds.items():
+        levels = 4 if "4 levels" in name else 1
+        each = value / levels / _BATCH
+        ratio = first * levels / value
+        lines.append(f"| {name} | {value * 1e3:.0f} | {each * 1e3:.2f} | {ratio:.1f} |")
+    return lines
+
+
+@torch.no_grad()
+def _literal_scores(
+    network: MMRRNetwork, samples: Samples, n_levels: int, device: torch.device
+) -> Tensor:
+    """Section 3.4 as printed: every level is a pass of all four networks, in float32."""
+    total = torch.zeros(len(samples), device=device)
+    for start in range(0, len(samples), _BATCH):
+        index = np.arange(start, min(start + _BATCH, len(samples)))
+        x = samples.batch(index).contiguous().to(device)
+        for k in range(n_levels):
+            embedding, logits = network.encode(x)
+            noise = torch.rand_like(x) * 2 - 1
+            level = torch.full((len(x),), k / (n_levels - 1), device=device)
+            mask = _bisection(logits.flatten(1), level).view_as(x)
+            restored = network.restoration(restrict(embedding, mask, noise))
+            refined = network.refine(x, embedding, mask, Draws(noise), restored)
+            total[start : start + len(x)] += sample_loss(x, refined)
+    return total
+
+
+def _bisection(logits: Tensor, level: Tensor) -> Tensor:
+    """Algorithm 1 for all samples at once, from the bracket of the logits."""
+    target = torch.logit(level.clamp(1e-6, 1 - 1e-6))[:, None]
+    low = target - logits.amax(1, keepdim=True)
+    high = target - logits.amin(1, keepdim=True)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        below = torch.sigmoid(logits + middle).mean(1, keepdim=True) < level[:, None]
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    return torch.sigmoid(logits + (low + high) / 2)
+
+
+@torch.no_grad()
+def _bare_passes(
+    network: MMRRNetwork, samples: Samples, n_levels: int, device: torch.device, dtype: torch.dtype
+) -> None:
+    """The networks on inputs that are there, in the chunks of scoring: what cannot be saved."""
+    height, width = chunk_shape(samples.X.shape[1], n_levels, device)
+    x = to_device(samples.batch(np.zeros(height, np.intp)), device)
+    wide = x.repeat_interleave(width, dim=0)
+    stacked = torch.cat([wide] * 4, dim=1)
+    assert network.refinement is not None
+    with autocast(dtype, device):
+        for _ in range(0, len(samples), height):
+            network.encode(x)
+            for _ in range(0, n_levels, width):
+                network.restoration.backbone(wide)
+                network.refinement.backbone(stacked)
+
+
+def _literal_step(network: MMRRNetwork, x: Tensor) -> Callable[[], None]:
+    """A step of both phases as printed: a level a sample, in float32, RAdam."""
+    optimizer = torch.optim.RAdam(network.parameters(), lr=1e-4)
+    x = x.contiguous()
+
+    def step() -> None:
+        for refine in (False, True):
+            optimizer.zero_grad()
+            with torch.set_grad_enabled(not refine):
+                embedding, logits = network.encode(x)
+                noise, level = torch.rand_like(x) * 2 - 1, torch.rand(len(x), device=x.device)
+                mask = with_equation_2(_bisection, logits.flatten(1), level).view_as(x)
+                output = network.restoration(restrict(embedding, mask, noise))
+            if refine:
+                output = network.refine(x, embedding, mask, Draws(noise), output)
+            sample_loss(x, output).mean().backward()
+            optimizer.step()
+
+    return step
+
+
+def _shipped_step(
+    detector: MMRRDetector, network: MMRRNetwork, x: Tensor, dtype: torch.dtype
+) -> Callable[[], None]:
+    generator = torch_generator(0, "training", device=x.device)
+    phases = list(detector._phases(network))
+    optimizers = [torch.optim.AdamW(p.module.parameters(), lr=1e-4, fused=True) for p in phases]
+
+    def step() -> None:
+        for phase, optimizer in zip(phases, optimizers, strict=True):
+            optimizer.zero_grad()
+            with autocast(dtype, x.device):
+                loss = phase.loss(x, generator).mean()
+            loss.backward()
+            optimizer.step()
+
+    return step
+
+
+def _times(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Median seconds of each, all in turns, after one call that does not count."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for repeat in range(repeats + 1):
+        for name, way in ways.items():
+            start = time.perf_counter()
+            way()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if repeat:
+                found[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def _flops(way: Callable[[], Any]) -> int:
+    with FlopCounterMode(display=False) as counter:
+        way()
+    return int(counter.get_total_flops())
+
+
+@torch.no_grad()
+def _peak_flops(device: torch.device, dtype: torch.dtype) -> float:
+    """The higher rate of a large product and a wide 3x3 convolution."""
+    size = 1024 if device.type == "cpu" else 8192
+    a = torch.randn(size, size, device=device, dtype=dtype)
+    x = torch.randn(64, 128, 32, 32, device=device, dtype=dtype)
+    kernel = torch.randn(128, 128, 3, 3, device=device, dtype=dtype)
+    if device.type != "cpu":
+        x, kernel = (t.contiguous(memory_format=torch.channels_last) for t in (x, kernel))
+    ways: dict[str, Callable[[], Any]] = {
+        "product": lambda: a @ a,
+        "convolution": lambda: F.conv2d(x, kernel, padding=1),
+    }
+    seconds = _times(ways, 5)
+    return max(_flops(way) / seconds[name] for name, way in ways.items())
