@@ -76,6 +76,14 @@ def test_reads_what_pillow_reads_and_tells_the_rest(detector, zoo):
     assert len(findings) == 8
 
 
+def test_learns_what_can_be_read(monkeypatch, zoo, tmp_path, capsys):
+    options = ["--detector", "2-NN", "--size", "12", "--quiet"]
+    run(monkeypatch, "fit", zoo, "--out", tmp_path / "model", *options)
+    said, told = capsys.readouterr()
+    assert "Learned 5 pictures" in said
+    assert told.count("Skipped") == 3
+
+
 def test_defects_of_mvtecs_layout_are_not_learned(tmp_path):
     for place in ("train/good", "test/good", "test/cut", "ground_truth/cut"):
         (tmp_path / place).mkdir(parents=True)
