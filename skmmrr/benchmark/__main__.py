@@ -13,6 +13,7 @@ from skmmrr.benchmark.report import (
     Table,
     class_tables,
     failures,
+    in_order,
     pyod_tables,
     read_results,
     summary_table,
@@ -142,7 +143,7 @@ def _run(arguments: argparse.Namespace) -> Iterable[str]:
         scores=arguments.scores,
         verbose=not arguments.quiet,
     )
-    return _report(rows, "auroc", pyod=False, form="markdown")
+    return _report(in_order(rows), "auroc", pyod=False, form="markdown")
 
 
 def _tasks(arguments: argparse.Namespace, names: Iterable[str] | None) -> list[Task]:

@@ -3,12 +3,15 @@
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
+from skmmrr.benchmark.detectors import DETECTOR_NAMES
 from skmmrr.benchmark.published import published_value
 from skmmrr.benchmark.results import METRICS, Row, read_rows, row_key
 
@@ -71,8 +74,31 @@ class Table:
 
 
 def read_results(paths: Iterable[str | os.PathLike[str]]) -> list[Row]:
-    """Rows of some files, each once: of equal keys the last."""
-    return list({row_key(row): row for path in paths for row in read_rows(path)}.values())
+    """Rows of some files, each once: of equal keys the last; in :func:`in_order`."""
+    return in_order({row_key(row): row for path in paths for row in read_rows(path)}.values())
+
+
+def in_order(rows: Iterable[Row]) -> list[Row]:
+    """Rows by data set, class and detector, whatever the order in which they were done."""
+
+    def place(row: Row) -> tuple[Any, ...]:
+        names = (_natural(row["dataset"]), _natural(row["class"]))
+        return *names, _rank(row), len(row["detector"])
+
+    return sorted(rows, key=place)
+
+
+def _natural(name: str) -> list[tuple[bool, int, str]]:
+    """Order of a name, its numbers by their value."""
+    parts = re.split(r"(\d+)", name)
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def _rank(row: Row) -> int:
+    """Place of a detector in the list of the bench, variants beside what they vary."""
+    name = row["detector"]
+    known = [n for n in DETECTOR_NAMES if name.startswith(n)]
+    return DETECTOR_NAMES.index(max(known, key=len)) if known else len(DETECTOR_NAMES)
 
 
 def class_tables(rows: Sequence[Row], metric: str = "auroc") -> list[Table]:

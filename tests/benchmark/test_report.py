@@ -92,6 +92,15 @@ def test_files_are_merged_and_failures_told(tmp_path, rows):
     assert failures(merged).rows == [["mnist", "3", "X", "0", "RuntimeError: bad luck"]]
 
 
+def test_tables_do_not_tell_who_was_done_first(tmp_path):
+    done = [("10", "KDE"), ("2", "X"), ("2", "MMRR w/o ref."), ("2", "MMRR"), ("10", "MMRR")]
+    file = ResultsFile(tmp_path / "r.csv")
+    file.add(row("mnist", label, detector, 0, 0.5) for label, detector in done)
+    found = [(r["class"], r["detector"]) for r in read_results([file.path])]
+    assert found[:3] == [("2", "MMRR"), ("2", "MMRR w/o ref."), ("2", "X")]
+    assert found[3:] == [("10", "MMRR"), ("10", "KDE")]
+
+
 def test_a_wrong_metric_is_told(rows):
     with pytest.raises(ValueError, match=r"no metric 'auc'\. There are auroc"):
         class_tables(rows, "auc")
