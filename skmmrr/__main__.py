@@ -80,9 +80,10 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--size",
         type=int,
         nargs="+",
-        default=[64],
+        default=[32],
         metavar="PIXELS",
-        help="side, or height and width, that pictures are resized to (default 64)",
+        help="side, or height and width, that pictures are resized to (default 32); twice the side "
+        "costs four times the training",
     )
     fit.add_argument("--grey", action="store_true", help="without colours")
     fit.add_argument(
@@ -144,13 +145,14 @@ def _fit(arguments: argparse.Namespace) -> None:
     size, mode = _size(arguments.size), "grey" if arguments.grey else "color"
     if not arguments.out.parent.is_dir():  # told before the training, not after it
         raise FileNotFoundError(f"There is no folder {arguments.out.parent} to write to.")
-    paths, skipped = training_pictures(arguments.folder, size, mode)
+    verbose = not arguments.quiet
+    paths, skipped = training_pictures(arguments.folder, size, mode, verbose)
     _tell_skipped(skipped)
     images = LoadImages(size, mode=mode).transform(paths)
     detector = find_detector(arguments.detector).estimator
     detector.set_params(random_state=arguments.seed)
     if "verbose" in detector.get_params():
-        detector.set_params(verbose=0 if arguments.quiet else 1)
+        detector.set_params(verbose=int(verbose))
     learned, kept = _calibration_split(images, arguments)
     start = time.perf_counter()
     detector.fit(learned)
@@ -228,7 +230,8 @@ def _table(findings: Sequence[Finding], boxes: dict[Path, list[tuple[int, int, i
 
 def _compare(arguments: argparse.Namespace) -> None:
     size = (arguments.size, arguments.size)
-    paths, skipped = readable_pictures(arguments.folder, size)
+    verbose = not arguments.quiet
+    paths, skipped = readable_pictures(arguments.folder, size, verbose=verbose)
     _tell_skipped(skipped)
     names = [path.parent.relative_to(arguments.folder).as_posix() for path in paths]
     kinds, y = sorted(set(names)), None
@@ -239,7 +242,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     elif len(kinds) > 1:
         raise ValueError(f"{arguments.folder} has {kinds}. Name the normal kind by --normal.")
     images = LoadImages(size).transform(paths)
-    table = compare(images, y, arguments.detectors, verbose=not arguments.quiet)
+    table = compare(images, y, arguments.detectors, verbose=verbose)
     print(table.round(3).to_string())
 
 

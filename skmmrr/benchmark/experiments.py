@@ -49,7 +49,9 @@ EXPERIMENTS = {
         (0, 1, 2),
     ),
     "mvtec-bottle": Experiment(
-        "MVTec AD's bottle at 64x64", ("mvtec:bottle:64",), ("MMRR", "RotationAE", *_CLASSICAL)
+        "MVTec AD's bottle at 32x32",
+        ("mvtec:bottle:32",),
+        ("MMRR, 8 nodes", "RotationAE", *_CLASSICAL),
     ),
     "table-1": Experiment(
         "MMRR's table 1: training with flips and rotations",

@@ -41,7 +41,10 @@ class Finding:
 
 
 def training_pictures(
-    folder: str | os.PathLike[str], size: tuple[int, int], mode: str = "color"
+    folder: str | os.PathLike[str],
+    size: tuple[int, int],
+    mode: str = "color",
+    verbose: int = 0,
 ) -> tuple[list[Path], list[Finding]]:
     """Pictures to learn from, and the files that cannot be read.
 
@@ -53,6 +56,8 @@ def training_pictures(
     size : tuple (height, width)
         To which pictures will be resized.
     mode : {"color", "grey"}, default="color"
+    verbose : int, default=0
+        1 shows progress.
 
     Returns
     -------
@@ -67,16 +72,19 @@ def training_pictures(
         If there is no such folder, or no picture in it.
     """
     good = Path(folder) / "train" / "good"
-    return readable_pictures(good if good.is_dir() else folder, size, mode)
+    return readable_pictures(good if good.is_dir() else folder, size, mode, verbose)
 
 
 def readable_pictures(
-    folder: str | os.PathLike[str], size: tuple[int, int], mode: str = "color"
+    folder: str | os.PathLike[str],
+    size: tuple[int, int],
+    mode: str = "color",
+    verbose: int = 0,
 ) -> tuple[list[Path], list[Finding]]:
     """As :func:`training_pictures`, of any folder as it is."""
     paths, skipped = _files(Path(folder))
     sound = []
-    for path in tqdm(paths, "reading", disable=len(paths) < _FILES_AT_A_TIME):
+    for path in tqdm(paths, "reading", disable=not verbose):
         try:
             read_image(path, size, mode)
             sound.append(path)
