@@ -119,7 +119,8 @@ def draw_classes(ax: Axes, rows: Sequence[Row]) -> bool:
     for place, height in shown:
         if height < lowest:
             ax.text(place, lowest, f" {height:.2f}", rotation=90, fontsize=6, ha="center")
-    ax.set_xticks(range(len(classes)), classes)
+    turned = {"rotation": 30, "ha": "right"} if max(map(len, classes)) > 4 else {}
+    ax.set_xticks(range(len(classes)), classes, **turned)
     ax.set(ylabel="AUROC", ylim=(lowest, 1))
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     return True
