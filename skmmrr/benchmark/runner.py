@@ -179,9 +179,10 @@ def _fit_and_score(cell: Cell) -> Iterator[tuple[Row, NDArray[np.float64]]]:
         estimator.fit(train)
     seconds = time.perf_counter() - start
     changes = ({}, *cell.candidate.variants.values())
+    fitted = {name: estimator.get_params(deep=False)[name] for change in changes for name in change}
     for identity, change in zip(cell.identities(), changes, strict=True):
-        if change:
-            estimator.set_params(**change)
+        if change:  # one variant does not see what the one before it changed
+            estimator.set_params(**(fitted | change))
         start = time.perf_counter()
         with peak_memory() as scoring:
             scores = anomaly_score(estimator, test)
