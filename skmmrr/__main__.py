@@ -4,6 +4,7 @@ import argparse
 import csv
 import io
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 import skmmrr
 from skmmrr._files import write_atomically
+from skmmrr._validation import check_real
 from skmmrr.benchmark import compare, find_detector
 from skmmrr.benchmark.comparison import DEFAULT
 from skmmrr.inspection import Finding, score_folder, training_pictures, write_report
@@ -56,7 +58,7 @@ def main() -> None:
     except (OSError, ImportError, TypeError, ValueError) as error:  # whose messages say the remedy
         parser.exit(1, f"{error}\n")
     except KeyboardInterrupt:
-        parser.exit(130, "Interrupted; nothing was written.\n")
+        parser.exit(130, "Interrupted.\n")
 
 
 def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -143,8 +145,7 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _fit(arguments: argparse.Namespace) -> None:
     size, mode = _size(arguments.size), "grey" if arguments.grey else "color"
-    if not arguments.out.parent.is_dir():  # told before the training, not after it
-        raise FileNotFoundError(f"There is no folder {arguments.out.parent} to write to.")
+    _check_output(arguments.out)
     verbose = not arguments.quiet
     paths, skipped = training_pictures(arguments.folder, size, mode, verbose)
     _tell_skipped(skipped)
@@ -173,12 +174,24 @@ def _calibration_split(
     if arguments.false_positive_rate is None:
         return images, None
     order = np.random.default_rng(arguments.seed).permutation(len(images))
-    n_kept = round(_CALIBRATION_SHARE * len(images))
+    n_kept, rate = round(_CALIBRATION_SHARE * len(images)), arguments.false_positive_rate
+    check_real("false_positive_rate", rate, "skmmrr fit", 0, 1)
+    if rate * (n_kept + 1) < 1:  # told before the training
+        raise ValueError(
+            f"A false-positive rate of {rate:g} needs {math.ceil(1 / rate - 1)} pictures beside "
+            f"those that are learned; a quarter of {len(images)} is {n_kept}. Give more pictures, "
+            "or ask for a higher rate."
+        )
     return images[np.sort(order[n_kept:])], images[np.sort(order[:n_kept])]
 
 
 def _score(arguments: argparse.Namespace) -> None:
     detector = skmmrr.load(arguments.model)
+    for path in (arguments.csv, arguments.report):
+        if path is not None:
+            _check_output(path)
+    if arguments.overlays is not None and not hasattr(detector, "anomaly_map"):
+        raise ValueError(f"{type(detector).__name__} has no anomaly maps for --overlays.")
     if arguments.device is not None:
         detector.set_params(device=arguments.device)
     if "verbose" in detector.get_params():
@@ -187,8 +200,6 @@ def _score(arguments: argparse.Namespace) -> None:
     _tell_skipped([finding for finding in findings if finding.error])
     boxes = {}
     if arguments.overlays is not None:
-        if not hasattr(detector, "anomaly_map"):
-            raise ValueError(f"{type(detector).__name__} has no anomaly maps for --overlays.")
         boxes = _write_overlays(detector, findings, arguments.folder, arguments.overlays)
     text = _table(findings, boxes)
     if arguments.csv is not None:
@@ -238,7 +249,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     if arguments.normal is not None:
         if arguments.normal not in kinds:
             raise ValueError(f"{arguments.folder} has no kind {arguments.normal!r} in {kinds}.")
-        y = np.array(names) != arguments.normal
+        y = np.array(names) != arguments.normal if len(kinds) > 1 else None
     elif len(kinds) > 1:
         raise ValueError(f"{arguments.folder} has {kinds}. Name the normal kind by --normal.")
     images = LoadImages(size).transform(paths)
@@ -249,6 +260,14 @@ def _compare(arguments: argparse.Namespace) -> None:
 def _export(model: Path, out: Path) -> None:
     export_onnx(skmmrr.load(model), out)
     print(f"Written to {out}.")
+
+
+def _check_output(path: Path) -> None:
+    """Say what is wrong with a file to write before the work, not after it."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"There is no folder {path.parent} to write to.")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder. Name a file to write.")
 
 
 def _size(sides: Sequence[int]) -> tuple[int, int]:

@@ -29,13 +29,20 @@ examples:
   %(prog)s run --data digits --detectors MMRR OC-SVM IForest --out digits.csv
   %(prog)s run --experiment table-3 --classes automobile deer --out table3.csv
   %(prog)s run --folder parts --normal good --size 64 --out parts.csv
-  %(prog)s run --csv sensors.csv --target state --anomaly-label broken --out sensors.csv
+  %(prog)s run --csv sensors.csv --target state --anomaly-label broken --out result.csv
   %(prog)s report digits.csv
   %(prog)s plot digits.csv --out pictures
 
 A stopped run goes on where it was when the same command is given again. The commands below plot
 measure single claims of the documentation.
 """
+
+
+_OWNERS = {  # options of one kind of data alone
+    **dict.fromkeys(("classes", "protocol", "train", "test", "data_home"), "data"),
+    **dict.fromkeys(("normal", "size"), "folder"),
+    **dict.fromkeys(("target", "anomaly_label"), "csv"),
+}
 
 
 def main() -> None:
@@ -59,7 +66,7 @@ def main() -> None:
         result = arguments.run(arguments)
         for line in [result] if isinstance(result, str) else result:
             print(line, flush=True)
-    except (OSError, ImportError, ValueError) as error:  # whose messages say the remedy
+    except (OSError, ImportError, TypeError, ValueError) as error:  # whose messages say the remedy
         parser.exit(1, f"{error}\n")
     except KeyboardInterrupt:
         parser.exit(130, "Interrupted. What was done is kept; the same command goes on there.\n")
@@ -86,7 +93,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     run_.add_argument("--train", type=int, metavar="N", help="take the first N training samples")
     run_.add_argument("--test", type=int, metavar="N", help="take the first N test samples")
     run_.add_argument("--normal", metavar="KIND", help="of --folder: the folder of normal images")
-    run_.add_argument("--size", type=int, default=64, help="of --folder: side in pixels (64)")
+    run_.add_argument("--size", type=int, help="of --folder: side in pixels (32)")
     run_.add_argument("--target", metavar="COLUMN", help="of --csv: the column of labels")
     run_.add_argument("--anomaly-label", metavar="LABEL", help="of --csv: the label of anomalies")
     run_.add_argument("--data-home", type=Path, help="folder with the data; else SKMMRR_DATA")
@@ -147,12 +154,17 @@ def _run(arguments: argparse.Namespace) -> Iterable[str]:
 
 
 def _tasks(arguments: argparse.Namespace, names: Iterable[str] | None) -> list[Task]:
+    own = "folder" if arguments.folder else "csv" if arguments.csv else "data"
+    for option, owner in _OWNERS.items():
+        if owner != own and getattr(arguments, option) is not None:
+            raise ValueError(f"--{option.replace('_', '-')} goes with --{owner}, not --{own}.")
     if arguments.folder is not None:
-        return _folder_tasks(arguments.folder, arguments.normal, arguments.size)
+        return _folder_tasks(arguments.folder, arguments.normal, arguments.size or 32)
     if arguments.csv is not None:
         label = arguments.anomaly_label
         table = load_csv(arguments.csv, target=arguments.target, anomaly_label=label)
-        return array_tasks(table.data, table.target, 3, 0, arguments.csv.name)
+        name = ":".join(filter(None, (str(arguments.csv.resolve()), arguments.target, label)))
+        return array_tasks(table.data, table.target, 3, name)
     return [
         task
         for name in names or ()
@@ -179,7 +191,8 @@ def _folder_tasks(folder: Path, normal: str | None, size: int) -> list[Task]:
     y = None
     if normal is not None and len(pictures.target_names) > 1:
         y = pictures.target != pictures.target_names.index(normal)
-    return array_tasks(pictures.images, y, 3, 0, folder.name)
+    name = ":".join(filter(None, (str(folder.resolve()), normal, str(size))))
+    return array_tasks(pictures.images, y, 3, name)
 
 
 def _report(rows: list[Row], metric: str, pyod: bool, form: str) -> Iterator[str]:

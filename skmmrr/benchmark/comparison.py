@@ -91,7 +91,7 @@ def compare(
         ) from error
     check_integer("n_splits", n_splits, "compare", minimum=2)
     candidates = as_candidates(detectors)
-    tasks = array_tasks(X, y, n_splits, random_state)
+    tasks = array_tasks(X, y, n_splits)
     cells = [Cell(task, candidate, random_state) for task in tasks for candidate in candidates]
     rows: list[Row] = []
     scores: dict[tuple[str, str], Any] = {}

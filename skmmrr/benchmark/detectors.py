@@ -135,6 +135,10 @@ def as_candidates(detectors: Any) -> list[Candidate]:
     TypeError, ValueError
         If something is no detector, or two rows would have one name.
     """
+    if isinstance(detectors, str) or not len(detectors):
+        raise TypeError(
+            f"detectors must be a sequence of names or estimators, or a dict. Got {detectors!r}."
+        )
     named = dict(detectors) if isinstance(detectors, Mapping) else {}
     found = [Candidate(name, estimator) for name, estimator in named.items()]
     for detector in [] if named else detectors:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sklearn.metrics import RocCurveDisplay
 
 from skmmrr.benchmark.report import grouped, published_cells, unique
 from skmmrr.benchmark.results import KEY, Row
+from skmmrr.benchmark.tasks import ALL
 from skmmrr.plot._pyplot import pyplot
 
 Axes = Any
@@ -52,14 +54,14 @@ def draw_all(
     if scores is not None:
         drawings["roc"] = lambda ax, group: draw_roc(ax, group, Path(scores))
     paths = []
-    for (dataset, protocol), group in grouped(
-        [r for r in rows if r["auroc"]], ("dataset", "protocol")
-    ):
+    measured = [row for row in rows if row["auroc"]]
+    for names, group in grouped(measured, ("dataset", "protocol", "subset")):
+        title = ", ".join(name for name in names if name != ALL)
         for name, draw in drawings.items():
             figure, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
             if draw(ax, group):
-                ax.set_title(f"{dataset}, {protocol}")
-                place = f"{dataset}_{protocol}".replace(":", "_").replace(" ", "_")
+                ax.set_title(title)
+                place = re.sub(r"\W+", "_", title)
                 paths.append(folder / f"{place}_{name}.png")
                 figure.savefig(paths[-1], dpi=110)
             plt.close(figure)
@@ -71,7 +73,7 @@ def draw_levels(ax: Axes, rows: Sequence[Row]) -> bool:
     curves: dict[str, dict[int, list[float]]] = {}
     for row in rows:
         parameters = json.loads(row["parameters"])
-        if row["detector"].startswith("MMRR, ") and "n_levels" in parameters:
+        if re.fullmatch(r"MMRR, \d+ (levels|nodes)", row["detector"]):
             ends = 2 if parameters["level_rule"] == "gauss-legendre" else 0
             kind = "nodes and ends" if ends else "uniform"
             curve = curves.setdefault(f"{row['class']}, {kind}", {})

@@ -14,6 +14,7 @@ import numpy as np
 from skmmrr.benchmark.detectors import DETECTOR_NAMES
 from skmmrr.benchmark.published import published_value
 from skmmrr.benchmark.results import METRICS, Row, read_rows, row_key
+from skmmrr.benchmark.tasks import ALL
 
 Group = tuple[tuple[str, ...], list[Row]]
 
@@ -35,6 +36,7 @@ _METHODS = {  # ours: source, and method in published.csv
     "MMRR, 8 nodes w/o ref.": ("MMRR", "MMRR w/o ref."),
     "DN2": ("DN2", "DN2"),
 }
+_N_CLASSES = 10  # of every set with a printed mean alone
 _METRICS = {  # protocol, or data set, and our metric: as in published.csv
     ("class normal", "auroc"): "image AUROC",
     ("mvtec", "auroc"): "image AUROC",
@@ -124,7 +126,7 @@ def class_tables(rows: Sequence[Row], metric: str = "auroc") -> list[Table]:
     for (dataset, protocol, subset), group in grouped(rows, ("dataset", "protocol", "subset")):
         measured = [row for row in group if row[metric]]
         if measured and measured[0]["class"]:
-            taken = "" if subset == "all" else f", {subset} samples"
+            taken = "" if subset == ALL else f", {subset} samples"
             title = f"{metric} on {dataset}, {protocol}{taken}"
             tables.append(_class_table(title, dataset, protocol, metric, measured))
     return tables
@@ -156,7 +158,8 @@ def published_cells(
     printed = partial(published_value, source, _DATASETS[kind], method, printed_metric)
     values = [printed(label) for label in classes]
     found = [value for value in values if value is not None]
-    mean = float(np.mean(found)) if found else printed("mean")
+    of_all = printed("mean") if len(classes) == _N_CLASSES else None
+    mean = float(np.mean(found)) if found else of_all
     return None if mean is None else ["" if v is None else _number(v) for v in (*values, mean)]
 
 
@@ -164,14 +167,14 @@ def summary_table(rows: Sequence[Row], metric: str = "auroc") -> Table:
     """Means over classes and seeds: data sets by detectors, as in the papers' tables 1 to 4."""
     measured = [row for row in rows if row.get(metric)]
     detectors, body = unique(measured, "detector"), []
-    for (dataset, protocol), group in grouped(measured, ("dataset", "protocol")):
+    for (dataset, protocol, subset), group in grouped(measured, ("dataset", "protocol", "subset")):
         cells = []
         for detector in detectors:
             own = [row for row in group if row["detector"] == detector]
             n_classes = len(unique(own, "class"))
             mean = _mean_cell(own, n_classes, metric)
             cells.append(f"{mean} ({n_classes})" if n_classes > 1 else mean)
-        body.append([dataset, protocol, *cells])
+        body.append([dataset if subset == ALL else f"{dataset}, {subset}", protocol, *cells])
     title = f"mean {metric}; in brackets the number of classes, if several"
     return Table(title, ["data", "protocol", *detectors], body)
 
@@ -187,12 +190,14 @@ def _seconds(row: Row) -> float:
 
 
 def _pyod_table(title: str, rows: list[Row], column: str) -> Table:
-    detectors, sets = unique(rows, "detector"), grouped(rows, ("dataset", "class"))
+    detectors = unique(rows, "detector")
+    sets = grouped(rows, ("dataset", "protocol", "subset", "class"))
     body = []
-    for (dataset, label), group in sets:
+    for (dataset, _, subset, label), group in sets:
         samples = int(group[0]["n_train"]) + int(group[0]["n_test"])
         values = [[float(r[column]) for r in group if r["detector"] == d] for d in detectors]
-        body.append([f"{dataset} {label}".strip(), str(samples), *map(_cell, values)])
+        name = " ".join(part for part in (dataset, label, subset) if part and part != ALL)
+        body.append([name, str(samples), *map(_cell, values)])
     own = [[row for row in rows if row["detector"] == detector] for detector in detectors]
     body.append(["mean", "", *(_mean_cell(part, len(sets), column) for part in own)])
     return Table(title, ["data", "samples", *detectors], body)

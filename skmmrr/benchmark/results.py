@@ -3,7 +3,7 @@
 import csv
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -66,22 +66,22 @@ class ResultsFile:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         content = self.path.read_bytes() if self.path.exists() else b""
+        self.rows = _rows(self.path, content) if content else []
         whole = content[: content.rfind(b"\n") + 1]
         if whole != content:
             os.truncate(self.path, len(whole))
         if not whole:
             self._append([dict(zip(COLUMNS, COLUMNS, strict=True))])
-        self.rows = read_rows(self.path)
 
     def add(self, rows: Iterable[Row]) -> None:
         """Write rows, on disk when this returns."""
-        rows = list(rows)
-        self._append(rows)
-        self.rows += rows
+        texts = [{c: str(row.get(c, "")) for c in COLUMNS} for row in rows]
+        self._append(texts)
+        self.rows += texts
 
-    def drop_failed(self) -> None:
-        """Rewrite the file without the rows of failed cells, at once or not at all."""
-        kept = [row for row in self.rows if not row["error"]]
+    def drop_failed(self, keys: Container[tuple[str, ...]]) -> None:
+        """Rewrite the file without the failed rows of some keys, at once or not at all."""
+        kept = [row for row in self.rows if not (row["error"] and row_key(row) in keys)]
         if len(kept) < len(self.rows):
             rest = ResultsFile(self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp"))
             rest.add(kept)
@@ -90,7 +90,7 @@ class ResultsFile:
 
     def _append(self, rows: list[Row]) -> None:
         text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writerows({c: _escaped(v) for c, v in row.items()} for row in rows)
         with self.path.open("ab") as file:
             file.write(text.getvalue().encode())
@@ -99,15 +99,33 @@ class ResultsFile:
 
 
 def read_rows(path: str | os.PathLike[str]) -> list[Row]:
-    """Rows of a file as text; a ValueError if it is no file of results."""
-    with Path(path).open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != COLUMNS:
+    """Rows of a file as text, but for a last line that was cut off.
+
+    Raises
+    ------
+    ValueError
+        If it is no file of results.
+    """
+    return _rows(Path(path), Path(path).read_bytes())
+
+
+def _rows(path: Path, content: bytes) -> list[Row]:
+    header = ",".join(COLUMNS).encode() + b"\n"
+    if not content.startswith(header[: len(content)]):
+        first = content.splitlines()[0][:80].decode(errors="replace")
+        raise ValueError(
+            f"{path} is no file of results of this version: it begins with {first!r}. Name "
+            "another file."
+        )
+    lines = content[: content.rfind(b"\n") + 1].decode().splitlines()
+    rows = list(csv.reader(lines))[1:]
+    for line, row in enumerate(rows, 2):
+        if len(row) != len(COLUMNS):
             raise ValueError(
-                f"{path} is no file of results of this version: its columns are "
-                f"{reader.fieldnames}. Name another file."
+                f"{path} has {len(row)} values in line {line} for its {len(COLUMNS)} columns. "
+                "Remove the line, and run its cell again."
             )
-        return [{c: _unescaped(v) for c, v in row.items()} for row in reader]
+    return [dict(zip(COLUMNS, map(_unescaped, row), strict=True)) for row in rows]
 
 
 def _escaped(value: Any) -> str:

@@ -117,12 +117,12 @@ def run(
     >>> [(row["class"], row["detector"], float(row["auroc"]) > 0.9) for row in rows]
     [('0', 'OneClassSVM', True), ('1', 'OneClassSVM', True)]
     """
-    file = ResultsFile(out)
-    if retry:
-        file.drop_failed()
-    candidates = as_candidates(detectors)
+    candidates, tasks = as_candidates(detectors), list(tasks)
     cells = [Cell(t, c, seed) for seed in seeds for t in tasks for c in candidates]
     keys = {row_key(row) for cell in cells for row in cell.identities()}
+    file = ResultsFile(out)
+    if retry:
+        file.drop_failed(keys)
     missing = [cell for cell in cells if _lacks(file, cell)]
     folder = None if scores is None else Path(scores)
     for rows, found in measure_all(missing, n_jobs, verbose):
@@ -254,7 +254,9 @@ def _parameters(estimator: Any, changes: dict[str, Any]) -> str:
     return json.dumps(parameters, sort_keys=True, default=_name)
 
 
-def _name(value: Any) -> str:
+def _name(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
     if hasattr(value, "get_params"):
         return str(value)
     kind = value if hasattr(value, "__qualname__") else type(value)

@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from skmmrr._labels import is_anomaly
+from skmmrr._validation import check_integer
 from skmmrr.benchmark import digits
 from skmmrr.benchmark._augmentation import with_augmented_copies
 from skmmrr.datasets import (
@@ -121,7 +122,7 @@ def find_tasks(
     data_home : path-like, default=None
         See :func:`skmmrr.datasets.get_data_home`.
     n_train, n_test : int, default=None
-        Take the first so many training and test samples; None takes all.
+        Take so many training and test samples, the same ones at every call; None takes all.
 
     Returns
     -------
@@ -158,34 +159,38 @@ def find_tasks(
         raise ValueError(f"There is no data set {name!r}. There are {', '.join(NAMES)}.")
     if classes is not None:
         tasks = _named(tasks, classes)
+    for option, n in (("n_train", n_train), ("n_test", n_test)):
+        if n is not None:
+            check_integer(option, n, "find_tasks", minimum=1)
     if n_train is not None or n_test is not None:
         tasks = [_cut(task, n_train, n_test) for task in tasks]
     return tasks
 
 
-def array_tasks(
-    X: ArrayLike, y: ArrayLike | None, n_splits: int, seed: int, name: str = "data"
-) -> list[Task]:
-    """Tasks of samples at hand: folds that train on normals alone.
+def array_tasks(X: ArrayLike, y: ArrayLike | None, n_splits: int, name: str = "data") -> list[Task]:
+    """Tasks of samples at hand: folds that train on normals alone, drawn by the seed of a run.
 
     Without labels a task tests on every ``n_splits``-th sample, and none is known as an anomaly.
     """
-    X = np.asarray(X)
-    if y is None:
-        folds = [np.arange(len(X)) % n_splits == fold for fold in range(n_splits)]
-        splits = [Split(X[~test], X[test], np.ones(test.sum(), int)) for test in folds]
-    else:
-        labels = np.where(is_anomaly(y), -1, 1)
-        folds_of = NoveltySplit(n_splits, random_state=seed).split(X, labels)
-        splits = [Split(X[train], X[test], labels[test]) for train, test in folds_of]
+    X, labels = np.asarray(X), None if y is None else np.where(is_anomaly(y), -1, 1)
+    if labels is not None:
+        next(NoveltySplit(n_splits).split(X, labels))  # too few samples are told at once
     protocol = "unlabelled folds" if y is None else "novelty folds"
     return [
-        Task(name, protocol, f"fold {i}", partial(_given, split)) for i, split in enumerate(splits)
+        Task(name, protocol, f"fold {fold}", partial(_load_fold, X, labels, n_splits, fold))
+        for fold in range(n_splits)
     ]
 
 
-def _given(split: Split, seed: int) -> Split:
-    return split
+def _load_fold(
+    X: Array, labels: NDArray[np.int64] | None, n_splits: int, fold: int, seed: int
+) -> Split:
+    if labels is None:
+        test = np.random.default_rng(seed).permutation(len(X)) % n_splits == fold
+        return Split(X[~test], X[test], np.ones(test.sum(), int))
+    folds = NoveltySplit(n_splits, random_state=seed).split(X, labels)
+    chosen, tested = list(folds)[fold]
+    return Split(X[chosen], X[tested], labels[tested])
 
 
 def _chosen(protocol: str | None, allowed: tuple[str, ...], name: str) -> str:
@@ -217,9 +222,11 @@ def _cut(task: Task, n_train: int | None, n_test: int | None) -> Task:
 def _load_cut(
     load: Callable[[int], Split], n_train: int | None, n_test: int | None, seed: int
 ) -> Split:
-    split = load(seed)
-    masks = None if split.masks is None else split.masks[:n_test]
-    return Split(split.train[:n_train], split.test[:n_test], split.y_test[:n_test], masks)
+    split, rng = load(seed), np.random.default_rng(0)  # files may be sorted by class
+    train = np.sort(rng.permutation(len(split.train))[:n_train])
+    test = np.sort(rng.permutation(len(split.test))[:n_test])
+    masks = None if split.masks is None else split.masks[test]
+    return Split(split.train[train], split.test[test], split.y_test[test], masks)
 
 
 # Images in classes

@@ -83,6 +83,8 @@ def write_report(
         If matplotlib is not installed.
     """
     ranked = sorted((f for f in findings if not f.error), key=lambda f: -f.anomaly_score)
+    if not ranked:
+        raise ValueError("There is no picture to report on: no file could be read.")
     skipped = [finding for finding in findings if finding.error]
     has_maps = hasattr(detector, "anomaly_map")
     explanation = (

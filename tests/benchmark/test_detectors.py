@@ -29,6 +29,8 @@ def test_objects_and_dicts():
         (["MRMR"], ValueError, "no detector 'MRMR'. There are MMRR"),
         (["pyod.models.ecod.ECO"], ValueError, "has no 'ECO'"),
         (["nowhere.models.ECOD"], ImportError, "no module nowhere"),
+        ("KDE", TypeError, "a sequence of names or estimators, or a dict. Got 'KDE'"),
+        ([], TypeError, "a sequence of names"),
         ([3], TypeError, "A detector is a name, an estimator with fit, or a Candidate. Got 3"),
         (["KDE", "KDE"], ValueError, "Two detectors would write rows of the name 'KDE'"),
     ],

@@ -37,6 +37,37 @@ def test_missing_data_is_told_without_a_traceback(monkeypatch, capsys, tmp_path)
     assert "SKMMRR_DATA" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "digits", "--normal", "good"], "--normal goes with --folder, not --data"),
+        (["--csv", "t.csv", "--classes", "1"], "--classes goes with --data, not --csv"),
+        (["--data", "digits", "--detectors", "collections.OrderedDict"], "A detector is a name"),
+        (["--csv", "t.csv", "--target", "b", "--out", "t.csv"], "no file of results"),
+    ],
+)
+def test_wrong_uses_are_told_without_a_traceback(monkeypatch, capsys, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    rows = "\n".join(f"{i % 7},{int(i > 20)}" for i in range(30))
+    (tmp_path / "t.csv").write_text(f"a,b\n{rows}")
+    with pytest.raises(SystemExit) as stopped:
+        run(monkeypatch, "run", "--quiet", *arguments)
+    assert stopped.value.code == 1
+    assert message in capsys.readouterr().err
+    assert (tmp_path / "t.csv").read_text() == f"a,b\n{rows}"
+
+
+def test_a_table_of_ones_own_with_and_without_labels(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    rows = "\n".join(f"{i % 7 + 50 * (i > 20)},{int(i > 20)}" for i in range(30))
+    (tmp_path / "t.csv").write_text(f"a,b\n{rows}\n")
+    options = ["run", "--csv", "t.csv", "--detectors", "KDE", "--out", "r.csv", "--quiet"]
+    run(monkeypatch, *options, "--target", "b")
+    assert "| mean | 1.000 |" in capsys.readouterr().out
+    run(monkeypatch, *options)
+    assert "| data | protocol |" in capsys.readouterr().out  # nothing to rank by, and no crash
+
+
 def test_prints_a_table(monkeypatch, capsys):
     run(monkeypatch, "mask", "--rows", "2", "--elements", "10", "--repeats", "1")
     assert "| level_mask |" in capsys.readouterr().out

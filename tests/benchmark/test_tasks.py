@@ -48,7 +48,11 @@ def test_classes_by_name_and_number_under_both_protocols(tmp_path, name):
     assert (len(split.train), (split.y_test == -1).sum()) == (36, 2)
 
 
-def test_takes_the_first_samples(tmp_path):
+def test_takes_some_samples_of_all_classes(tmp_path):
+    (digits,) = find_tasks("digits", classes=["0"], n_test=50)  # sorted: normal ones come first
+    assert set(digits.load(0).y_test) == {-1, 1}
+    with pytest.raises(ValueError, match="n_test"):
+        find_tasks("digits", n_test=0)
     write_idx(tmp_path / "mnist")
     task = find_tasks("mnist", data_home=tmp_path, n_train=2, n_test=7)[0]
     split = task.load(0)
@@ -132,9 +136,9 @@ def test_missing_data_is_told_before_anything_runs(name, tmp_path):
 
 def test_folds_of_samples_at_hand():
     X, y = np.arange(40.0).reshape(20, 2), np.arange(20) % 4 == 0
-    found = [task.load(0) for task in array_tasks(X, y, 3, seed=0)]
+    found = [task.load(0) for task in array_tasks(X, y, 3)]
     assert sorted(np.concatenate([split.test[:, 0] for split in found])) == sorted(X[:, 0])
     assert all(set(split.train[:, 0]) <= set(X[~y][:, 0]) for split in found)
-    unlabelled = [task.load(0) for task in array_tasks(X, None, 4, seed=0)]
+    unlabelled = [task.load(0) for task in array_tasks(X, None, 4)]
     assert sorted(np.concatenate([split.test[:, 0] for split in unlabelled])) == sorted(X[:, 0])
     assert all((split.y_test == 1).all() for split in unlabelled)

@@ -167,6 +167,26 @@ def test_fit_and_score(monkeypatch, good, zoo, tmp_path, capsys):
     assert skmmrr.load(grey).image_shape_ == (8, 8, 1)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "good", "--out", "m", "--false-positive-rate", "0.01"], "needs 99 pictures"),
+        (["fit", "good", "--out", "m", "--false-positive-rate", "7"], "must be a number in (0, 1)"),
+        (["score", "model", "good", "--csv", "no/s.csv"], "no folder no to write to"),
+        (["score", "model", "good", "--report", "good"], "good is a folder"),
+        (["score", "model", "good", "--overlays", "maps"], "KDEDetector has no anomaly maps"),
+    ],
+)
+def test_what_cannot_be_done_is_told_before_the_work(
+    monkeypatch, good, tmp_path, detector, capsys, arguments, message
+):
+    detector.save(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        run(monkeypatch, *arguments, "--quiet")
+    assert message in capsys.readouterr().err
+
+
 def test_compare(monkeypatch, good, tmp_path, capsys):
     bad = tmp_path / "all" / "bad"
     bad.mkdir(parents=True)
