@@ -117,7 +117,7 @@ def _rows(path: Path, content: bytes) -> list[Row]:
             f"{path} is no file of results of this version: it begins with {first!r}. Name "
             "another file."
         )
-    lines = content[: content.rfind(b"\n") + 1].decode().splitlines()
+    lines = content[: content.rfind(b"\n") + 1].decode().split("\n")[:-1]
     rows = list(csv.reader(lines))[1:]
     for line, row in enumerate(rows, 2):
         if len(row) != len(COLUMNS):

@@ -133,10 +133,10 @@ def test_ctrl_c_in_a_training_is_no_result(two_digits, tmp_path):
 
 def test_a_torn_last_line_is_dropped(tmp_path):
     file = ResultsFile(tmp_path / "r.csv")
-    file.add([dict.fromkeys(COLUMNS, 'a\\n,"b')])
+    file.add([dict.fromkeys(COLUMNS, 'a\\n,"b\x0b\u2028c')])
     whole = file.path.read_bytes()
     file.path.write_bytes(whole + b"digits,class normal,3,a")
-    assert ResultsFile(file.path).rows == [dict.fromkeys(COLUMNS, 'a\\n,"b')]
+    assert ResultsFile(file.path).rows == [dict.fromkeys(COLUMNS, 'a\\n,"b\x0b\u2028c')]
     assert file.path.read_bytes() == whole
 
 
