@@ -37,7 +37,8 @@ _LOADERS: dict[str, Callable[..., Bunch]] = {
     "cifar10": load_cifar10,
 }
 _AUGMENTED = "+aug"
-_CLASS_PROTOCOLS = ("class normal", "class anomalous")
+_CLASS_PROTOCOLS = ("class normal", "class anomalous", "development")
+_MOST_DEVELOPMENT = 400  # normal samples, and as many anomalies
 _TABLE_PROTOCOLS = {  # share that trains, whether anomalies stay in it
     "pyod": (0.6, True),
     "adbench": (0.7, True),
@@ -115,10 +116,12 @@ def find_tasks(
     classes : sequence of str, default=None
         Names of classes, or their numbers; None takes all.
     protocol : str, default=None
-        "class normal" (MMRR, MLSAD, DN2; default for classes) or "class anomalous" (thesis, classes
-        cut to one size). For tables "pyod" (default), 60% of the samples train, anomalies among
-        them; "adbench", 70%, stratified; or "novelty", 60% of the normal samples. Tables are
-        standardised by their training samples.
+        "class normal" (MMRR, MLSAD, DN2; default for classes), "class anomalous" (thesis, classes
+        cut to one size), or "development", for choosing settings: as "class normal", but 400 normal
+        samples (a quarter, if they are few) and as many others of the training files test. For
+        tables "pyod" (default), 60% of the samples train, anomalies among them; "adbench", 70%,
+        stratified; or "novelty", 60% of the normal samples. Tables are standardised by their
+        training samples.
     data_home : path-like, default=None
         See :func:`skmmrr.datasets.get_data_home`.
     n_train, n_test : int, default=None
@@ -250,13 +253,24 @@ def _load_class(
     source = name.removesuffix(_AUGMENTED)
     train, test = (_load(source, part, data_home) for part in ("train", "test"))
     data = (train.images, train.target, test.images, test.target)
-    if protocol == "class normal":
+    if protocol == "development":
+        data = _development(train.images, train.target, label)
+    if protocol != "class anomalous":
         X, X_test, y = one_vs_all(*data, normal=label)
     else:
         X, X_test, y = one_anomalous(*data, anomalous=label, balance=True)
     if name.endswith(_AUGMENTED):
         X = with_augmented_copies(X, seed)
     return Split(X, X_test, y)
+
+
+def _development(X: Array, y: Array, label: int) -> tuple[Array, Array, Array, Array]:
+    """Training and test samples and classes, all of the training files."""
+    rng = np.random.default_rng(0)
+    normal, others = (rng.permutation(np.flatnonzero(kind)) for kind in (y == label, y != label))
+    n = min(_MOST_DEVELOPMENT, len(normal) // 4)
+    test, train = np.concatenate([normal[:n], others[:n]]), np.sort(normal[n:])
+    return X[train], y[train], X[test], y[test]
 
 
 @cache

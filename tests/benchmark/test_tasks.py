@@ -48,6 +48,22 @@ def test_classes_by_name_and_number_under_both_protocols(tmp_path, name):
     assert (len(split.train), (split.y_test == -1).sum()) == (36, 2)
 
 
+def test_development_leaves_the_test_file_alone(tmp_path):
+    write_idx(tmp_path / "mnist")
+    (task,) = find_tasks("mnist", classes=["4"], protocol="development", data_home=tmp_path)
+    split, mnist = task.load(0), tasks.load_mnist("train", data_home=tmp_path)
+    own = {image.tobytes() for image in mnist.images[mnist.target == 4]}
+    train, normal, others = (
+        {image.tobytes() for image in images}
+        for images in (split.train, split.test[split.y_test == 1], split.test[split.y_test == -1])
+    )
+    assert (len(split.train), list(split.y_test)) == (3, [1, -1])
+    assert train | normal == own
+    assert not train & normal
+    assert not others & own
+    assert others <= {image.tobytes() for image in mnist.images}
+
+
 def test_takes_some_samples_of_all_classes(tmp_path):
     (digits,) = find_tasks("digits", classes=["0"], n_test=50)  # sorted: normal ones come first
     assert set(digits.load(0).y_test) == {-1, 1}
