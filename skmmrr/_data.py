@@ -6,9 +6,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 # Values this far beyond the training range say all they can say, and their squares stay finite.
 LARGEST = 1e6
+
+
+Maps = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,23 @@ class Samples:
         None for vectors.
     dtype : torch.dtype
         Of the batches.
+    downsample : int, default=1
+        Side of the squares of pixels of which a batch has the means.
     """
 
     X: NDArray[Any]
     scaler: Scaler
     image_shape: tuple[int, int, int] | None
     dtype: torch.dtype = torch.float32
+    downsample: int = 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample of a batch."""
+        if self.image_shape is None:
+            return self.X.shape[1:]
+        height, width, channels = downsampled(self.image_shape, self.downsample)
+        return channels, height, width
 
     def __len__(self) -> int:
         return len(self.X)
@@ -66,4 +81,26 @@ class Samples:
         x = torch.from_numpy(self.scaler(self.X[index])).to(self.dtype)
         if self.image_shape is None:
             return x
-        return x.view(-1, *self.image_shape).permute(0, 3, 1, 2)
+        images = x.view(-1, *self.image_shape).permute(0, 3, 1, 2)
+        return average_squares(images, self.downsample)
+
+
+def downsampled(image_shape: tuple[int, int, int], side: int) -> tuple[int, int, int]:
+    """Shape (height, width, channels) of images after :func:`average_squares`."""
+    height, width, channels = image_shape
+    return -(-height // side), -(-width // side), channels
+
+
+def average_squares(images: torch.Tensor, side: int) -> torch.Tensor:
+    """Images of (n, channels, height, width) with the mean of every square of pixels as a pixel.
+
+    Where the sides are no multiples, the squares at the lower and right edges are cut off.
+    """
+    if side == 1:
+        return images
+    return F.avg_pool2d(images, side, ceil_mode=True, count_include_pad=False)
+
+
+def repeat_squares(maps: Maps, shape: tuple[int, int, int], side: int) -> Maps:
+    """Maps of (n, rows, columns), a value a square, as maps of (n, height, width)."""
+    return maps.repeat(side, axis=1).repeat(side, axis=2)[:, : shape[0], : shape[1]]

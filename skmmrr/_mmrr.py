@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skmmrr._data import downsampled, repeat_squares
 from skmmrr._device import module_on_device, resolve_device
 from skmmrr._levels import level_quadrature
 from skmmrr._network_detector import NetworkDetector
@@ -27,9 +28,11 @@ MASKS = ("learned", "constant", "bernoulli")
 # What None means for sizes and budgets: what trains well on two CPU cores in minutes.
 _MLP_SIZES = {"width": 128, "n_blocks": 1}
 _UNET_SIZES = {"width": 32, "n_blocks": 1}
-_LEVEL_POWER = {"mlp": 1.0, "unet": 3.0}
 _BATCH_SIZE = {"mlp": 64, "unet": 16}
-_UNET_MAX_ITER = 300
+_UNET_MAX_ITER = (300, 1500)  # of few and of many samples
+_UNET_LEARNS_LOW_LEVELS = 1000  # steps, from which it needs no more of them, and bears a high rate
+_DOWNSAMPLE = (4, 2)  # the first that leaves the least side
+_LEAST_SIDE = 7
 
 
 class MMRRDetector(OutlierMixin, NetworkDetector):
@@ -78,20 +81,25 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         Residual blocks: of a U-Net per resolution, down and up; of a perceptron in all. None: 1.
     n_resolutions : int, default=None
         Resolutions of the U-Net, each half the one before. None: down to about 2x2, at most 4.
+    downsample : int, default=None
+        U-Nets see images whose every pixel is the mean of a square of this many pixels a side.
+        Costs fall with its square, and so do the pixels that say where an image is abnormal. None:
+        4, or 2 or 1, whichever first leaves 7 pixels on the shorter side. The paper's is 1.
     level_power : float, default=None
         In training, levels are drawn as ``u ** level_power`` with u from U(0, 1). The paper's are
         uniform, 1.0; higher values practise the low levels more, where U-Nets learn late.
-        None: 3.0 for "unet", 1.0 for "mlp".
+        None: 3.0 for "unet" with fewer than 1,000 steps, else 1.0.
     levels_per_sample : int, default=4
         Levels at which a training step sees each sample of the batch; embedding and mask logits
         are computed once for all of them. The paper has 1.
     max_iter : int, default=None
-        Optimiser steps of each of the two phases. None: 300 for "unet"; for "mlp" 20 per
-        feature, but at least 150 and at most 1000.
+        Optimiser steps of each of the two phases. None: for "unet" a quarter of the number of
+        training samples, but at least 300 and at most 1500; for "mlp" 20 per feature, but at least
+        150 and at most 1000.
     batch_size : int, default=None
         Samples per training step. None: 16 for "unet", 64 for "mlp". Scoring does not use it.
-    learning_rate : float, default=1e-3
-        Highest rate of the schedule.
+    learning_rate : float, default=None
+        Highest rate of the schedule. None: 3e-3 for "unet" with 1,000 steps or more, else 1e-3.
     optimizer : {"adamw", "radam", "adam"}, default="adamw"
         "radam" is the paper's, "adam" that of the rotation autoencoder.
     schedule : {"cosine", "plateau", "constant"}, default="cosine"
@@ -139,6 +147,8 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         Map of the training range to [-1, 1]: of each feature, or of all pixels together.
     backbone_ : str
         "unet" or "mlp".
+    downsample_ : int
+        Side of the squares of pixels that the networks see as one; 1 for vectors.
     image_shape_ : tuple (height, width, channels) or None
         None for vectors.
     n_features_in_ : int
@@ -192,11 +202,12 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         width: int | None = None,
         n_blocks: int | None = None,
         n_resolutions: int | None = None,
+        downsample: int | None = None,
         level_power: float | None = None,
         levels_per_sample: int = 4,
         max_iter: int | None = None,
         batch_size: int | None = None,
-        learning_rate: float = 1e-3,
+        learning_rate: float | None = None,
         optimizer: str = "adamw",
         schedule: str = "cosine",
         validation_fraction: float = 0.05,
@@ -216,6 +227,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         self.width = width
         self.n_blocks = n_blocks
         self.n_resolutions = n_resolutions
+        self.downsample = downsample
         self.level_power = level_power
         self.levels_per_sample = levels_per_sample
         self.max_iter = max_iter
@@ -265,18 +277,22 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         -------
         maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
             Squared error of each pixel (mean over its channels) or feature, weighted over the
-            levels as in the score: the mean of a map is the sample's anomaly score.
+            levels as in the score: the mean of a map is the sample's anomaly score. Pixels of one
+            square of `downsample_` have the same value; where such squares are cut off at an edge,
+            the score weighs them like whole ones.
         """
         check_is_fitted(self)
         X = self._validate_X(X, reset=False)
         weights = torch.from_numpy(self._quadrature()[1])
-        maps = np.zeros(X.shape)
+        shape = self._seen_shape()
+        maps = np.zeros((len(X), math.prod(shape)))
         for chunk, error in self._errors(X, self.levels_):
             error = self._channels_last(error).flatten(2).to("cpu", torch.float64)
             maps[chunk.samples] += torch.tensordot(weights[chunk.levels], error, ([0], [1])).numpy()
         if self.image_shape_ is None:
             return maps
-        return maps.reshape(len(X), *self.image_shape_).mean(axis=3)
+        maps = maps.reshape(len(X), *shape).mean(axis=3)
+        return repeat_squares(maps, self.image_shape_, self.downsample_)
 
     def explain(self, X: ArrayLike, levels: ArrayLike | None = None) -> Bunch:
         """Show what the networks make of samples, for plots and for understanding.
@@ -293,7 +309,8 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         -------
         stages : Bunch
             Arrays of float32 in the networks' units, where the training range is [-1, 1]; images
-            have their channels last, and no such axis if they have one channel.
+            are those that the networks see, `downsample_` times smaller; they have their channels
+            last, and no such axis if they have one channel.
 
             - ``levels`` of shape (n_levels,);
             - ``x``, ``embedding`` of shape (n_samples, ...);
@@ -325,7 +342,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         check_bool("embed", self.embed, owner)
         check_option("mask", self.mask, owner, MASKS)
         check_option("backbone", self.backbone, owner, BACKBONES)
-        for name in ("width", "n_blocks", "n_resolutions"):
+        for name in ("width", "n_blocks", "n_resolutions", "downsample"):
             if getattr(self, name) is not None:
                 remedy = "None chooses from the data."
                 check_integer(name, getattr(self, name), owner, minimum=1, remedy=remedy)
@@ -336,6 +353,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
 
     def _resolve(self, seed: int) -> None:
         self.backbone_ = self._resolve_backbone()
+        self.downsample_ = self._resolve_downsample()
         self.noise_seed_ = seed
 
     def _resolve_backbone(self) -> str:
@@ -349,13 +367,24 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
             return "mlp" if self.image_shape_ is None else "unet"
         return self.backbone
 
+    def _resolve_downsample(self) -> int:
+        if not self._takes_images() or self.image_shape_ is None:
+            return 1
+        if self.downsample is not None:
+            return self.downsample
+        side = min(self.image_shape_[:2])
+        return next((n for n in _DOWNSAMPLE if side >= n * _LEAST_SIDE), 1)
+
+    def _averaged(self) -> int:
+        return self.downsample_
+
     def _design_network(self) -> MMRRNetwork:
         backbone: Callable[[int, int], nn.Module]
         if self.backbone_ == "mlp" or self.image_shape_ is None:
             channels = self.n_features_in_
             backbone = partial(ResidualMLP, **self._sizes(_MLP_SIZES))
         else:
-            height, width, channels = self.image_shape_
+            height, width, channels = downsampled(self.image_shape_, self.downsample_)
             deepest = max(1, min(4, int(math.log2(min(height, width)))))  # to 2x2 at the least
             sizes = _UNET_SIZES | {"n_resolutions": deepest}
             backbone = partial(UNet, **self._sizes(sizes))
@@ -365,17 +394,28 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         given = {name: getattr(self, name) for name in defaults}
         return {name: defaults[name] if size is None else size for name, size in given.items()}
 
-    def _default_budget(self, n_train: int) -> tuple[int, int]:
-        few_features_learn_fast = int(np.clip(20 * self.n_features_in_, 150, 1000))
-        max_iter = _UNET_MAX_ITER if self._takes_images() else few_features_learn_fast
-        return max_iter, _BATCH_SIZE[self.backbone_]
+    def _default_batch_size(self) -> int:
+        return _BATCH_SIZE[self.backbone_]
+
+    def _default_max_iter(self, n_train: int) -> int:
+        if self._takes_images():
+            return int(np.clip(n_train // 4, *_UNET_MAX_ITER))
+        return int(np.clip(20 * self.n_features_in_, 150, 1000))  # few features learn fast
+
+    def _default_learning_rate(self, max_iter: int) -> float:
+        long = self._takes_images() and max_iter >= _UNET_LEARNS_LOW_LEVELS
+        return 3e-3 if long else 1e-3
+
+    def _default_level_power(self, max_iter: int) -> float:
+        short = self._takes_images() and max_iter < _UNET_LEARNS_LOW_LEVELS
+        return 3.0 if short else 1.0
 
     def _takes_images(self) -> bool:
         return self.backbone_ == "unet"
 
-    def _phases(self, network: MMRRNetwork) -> Iterator[Phase]:
+    def _phases(self, network: MMRRNetwork, max_iter: int) -> Iterator[Phase]:
         """The two phases of section 3.4; the second sees the first one's best weights."""
-        power = _LEVEL_POWER[self.backbone_] if self.level_power is None else self.level_power
+        power = self.level_power or self._default_level_power(max_iter)
 
         def restored(
             x: Tensor, generator: torch.Generator
@@ -446,10 +486,16 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     def _to_numpy(self, x: Tensor) -> NDArray[np.float32]:
         """Network output as the user gave samples: images without an axis for one channel."""
         output = self._channels_last(x).flatten(2).cpu().numpy()
-        if self.image_shape_ is None:
-            return output
-        shape = self.image_shape_ if self.image_shape_[2] > 1 else self.image_shape_[:2]
+        shape = self._seen_shape()
+        if len(shape) == 3 and shape[2] == 1:
+            shape = shape[:2]
         return output.reshape(*output.shape[:2], *shape)
+
+    def _seen_shape(self) -> tuple[int, ...]:
+        """Of a sample as the networks see it, channels last."""
+        if self.image_shape_ is None:
+            return (self.n_features_in_,)
+        return downsampled(self.image_shape_, self.downsample_)
 
     def _quadrature(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         return level_quadrature(self.level_rule, self.n_levels, type(self).__name__)

@@ -31,7 +31,7 @@ class NetworkDetector(BaseDetector):
 
     max_iter: int | None
     batch_size: int | None
-    learning_rate: float
+    learning_rate: float | None
     optimizer: str
     schedule: str
     validation_fraction: float
@@ -89,7 +89,7 @@ class NetworkDetector(BaseDetector):
         module_to_device(network, device)
         samples, budget = self._samples(X, network), self._budget(len(train), device)
         self.history_, n_iter = {}, []
-        for phase in self._phases(network):
+        for phase in self._phases(network, budget.max_iter):
             result = run_phase(phase, samples, train, validation, budget, seed)
             self.history_[phase.name] = result.history
             n_iter.append(result.n_iter)
@@ -108,7 +108,8 @@ class NetworkDetector(BaseDetector):
             if getattr(self, name) is not None:
                 remedy = "None chooses from the data."
                 check_integer(name, getattr(self, name), owner, minimum=1, remedy=remedy)
-        check_real("learning_rate", self.learning_rate, owner, 0, np.inf)
+        if self.learning_rate is not None:
+            check_real("learning_rate", self.learning_rate, owner, 0, np.inf)
         check_option("optimizer", self.optimizer, owner, OPTIMIZERS)
         check_option("schedule", self.schedule, owner, SCHEDULES)
         check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
@@ -124,12 +125,20 @@ class NetworkDetector(BaseDetector):
         """The network; its method ``initialise(generator)`` draws all weights."""
 
     @abstractmethod
-    def _phases(self, network: Any) -> Iterator[Phase]:
-        """What is trained, one phase after the other."""
+    def _phases(self, network: Any, max_iter: int) -> Iterator[Phase]:
+        """What is trained, one phase after the other, in so many steps each."""
 
     @abstractmethod
-    def _default_budget(self, n_train: int) -> tuple[int, int]:
-        """What None means for `max_iter` and `batch_size`."""
+    def _default_batch_size(self) -> int:
+        """What None means for `batch_size`."""
+
+    @abstractmethod
+    def _default_max_iter(self, n_train: int) -> int:
+        """What None means for `max_iter`."""
+
+    @abstractmethod
+    def _default_learning_rate(self, max_iter: int) -> float:
+        """What None means for `learning_rate`."""
 
     def _after_training(self, X: NDArray[Any]) -> None:
         """Learn what the scores need beside the network."""
@@ -138,12 +147,16 @@ class NetworkDetector(BaseDetector):
         """Whether the network takes images of (n, channels, height, width), not vectors."""
         return self.image_shape_ is not None
 
+    def _averaged(self) -> int:
+        """Side of the squares of pixels of whose means the network's images are made."""
+        return 1
+
     def _budget(self, n_train: int, device: torch.device) -> Budget:
-        max_iter, batch_size = self._default_budget(n_train)
+        max_iter = self.max_iter or self._default_max_iter(n_train)
         return Budget(
-            max_iter=self.max_iter or max_iter,
-            batch_size=self.batch_size or batch_size,
-            learning_rate=self.learning_rate,
+            max_iter=max_iter,
+            batch_size=self.batch_size or self._default_batch_size(),
+            learning_rate=self.learning_rate or self._default_learning_rate(max_iter),
             optimizer=self.optimizer,
             schedule=self.schedule,
             device=device,
@@ -157,7 +170,8 @@ class NetworkDetector(BaseDetector):
     def _samples(self, X: NDArray[Any], network: nn.Module) -> Samples:
         """Samples as the network takes them."""
         image_shape = self.image_shape_ if self._takes_images() else None
-        return Samples(X, self.scaler_, image_shape, next(network.parameters()).dtype)
+        dtype = next(network.parameters()).dtype
+        return Samples(X, self.scaler_, image_shape, dtype, self._averaged())
 
     def _build_network(self) -> Any:
         """The network on the CPU, its weights still to be drawn or loaded."""

@@ -103,7 +103,7 @@ class LevelEnsemble:
         self, samples: Samples, levels: NDArray[np.float64], verbose: int = 0
     ) -> Iterator[Chunk]:
         """Pass over all samples and levels; the embedding network sees a sample once."""
-        n_levels, size = len(levels), samples.X.shape[1]
+        n_levels, size = len(levels), math.prod(samples.shape)
         height, width = chunk_shape(size, n_levels, self.device)
         groups = list(padded_chunks(n_levels, width))
         draws = [self._draws(samples, levels[index]) for _, index in groups]
@@ -142,9 +142,8 @@ class LevelEnsemble:
 
     def _draws(self, samples: Samples, levels: NDArray[np.float64]) -> tuple[Tensor, Draws]:
         """The levels of a group, and its noise of shape (n_levels, ...)."""
-        shape = samples.batch(np.zeros(1, dtype=np.intp)).shape[1:]
         noise, uniform = draws_of_levels(
-            levels, shape, self.noise_seed, self.network.masking.random
+            levels, samples.shape, self.noise_seed, self.network.masking.random
         )
         level_tensor = torch.tensor(levels, dtype=torch.float32, device=self.device)
         return level_tensor, Draws(

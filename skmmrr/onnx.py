@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
 import skmmrr
-from skmmrr._data import LARGEST
+from skmmrr._data import LARGEST, average_squares, downsampled
 from skmmrr._files import write_atomically
 from skmmrr._mmrr import MMRRDetector
 from skmmrr._scoring import draws_of_levels
@@ -124,11 +124,12 @@ class ScoringGraph(nn.Module):
         self.network = copy.deepcopy(detector.network_).float().eval()
         self.convolutional = detector._takes_images()
         self.image_shape, self.n_features = detector.image_shape_, detector.n_features_in_
+        self.downsample = detector.downsample_
         self.offset, self.refined = float(detector.offset_), detector.refine
         levels, weights = detector._quadrature()
         shape: tuple[int, ...] = (self.n_features,)
         if self.convolutional and self.image_shape is not None:
-            height, width, channels = self.image_shape
+            height, width, channels = downsampled(self.image_shape, self.downsample)
             shape = (channels, height, width)
         draws = draws_of_levels(levels, shape, detector.noise_seed_, self.network.masking.random)
         scaler = detector.scaler_
@@ -149,9 +150,10 @@ class ScoringGraph(nn.Module):
     def forward(self, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Anomaly scores, decisions and maps."""
         flat = (X.flatten(1).double() - self.centre) / self.half_range
-        x = flat = flat.clamp(-LARGEST, LARGEST).float()
+        x = flat.clamp(-LARGEST, LARGEST).float()
         if self.convolutional and self.image_shape is not None:
-            x = flat.view(-1, *self.image_shape).permute(0, 3, 1, 2).contiguous()
+            x = x.view(-1, *self.image_shape).permute(0, 3, 1, 2).contiguous()
+            x = average_squares(x, self.downsample)
         embedding, logits = self.network.encode(x)
 
         def add_level(total: Tensor, level: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
@@ -166,10 +168,13 @@ class ScoringGraph(nn.Module):
 
         per_level = [self.levels, self.weights, self.noise]
         per_level += [] if self.uniform is None else [self.uniform]
-        maps, losses = scan(add_level, torch.zeros_like(flat), tuple(per_level))
+        maps, losses = scan(add_level, torch.zeros_like(x.flatten(1)), tuple(per_level))
         score = (losses * self.weights.unsqueeze(1)).sum(0)
         if self.image_shape is not None:
-            maps = maps.view(-1, *self.image_shape).mean(3)
+            height, width, channels = downsampled(self.image_shape, self.downsample)
+            maps = maps.view(-1, height, width, channels).mean(3)
+            maps = maps.repeat_interleave(self.downsample, 1).repeat_interleave(self.downsample, 2)
+            maps = maps[:, : self.image_shape[0], : self.image_shape[1]]
         return score, -score - self.offset, maps
 
 

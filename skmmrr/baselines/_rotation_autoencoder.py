@@ -25,7 +25,7 @@ Scores = dict[str, NDArray[np.float64]]
 
 SCORE_RULES = ("rec", "cls", "ws", "max")
 
-_N_EPOCHS, _BATCH_SIZE = 25, 64
+_N_EPOCHS, _BATCH_SIZE, _LEARNING_RATE = 25, 64, 1e-4
 _FEWEST_STEPS = 1000  # 25 epochs of a hundred images would be 50
 
 
@@ -74,6 +74,7 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
     batch_size : int, default=None
         Samples per training step, at least 2. None: 64. Scoring does not use it.
     learning_rate : float, default=1e-4
+        Highest rate of the schedule. None: 1e-4, the thesis's.
     optimizer : {"adam", "adamw", "radam"}, default="adam"
         "adam" has the thesis's :math:`\beta_1 = 0.5`.
     schedule : {"constant", "cosine", "plateau"}, default="constant"
@@ -171,7 +172,7 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         image_shape: tuple[int, ...] | None = None,
         max_iter: int | None = None,
         batch_size: int | None = None,
-        learning_rate: float = 1e-4,
+        learning_rate: float | None = _LEARNING_RATE,
         optimizer: str = "adam",
         schedule: str = "constant",
         validation_fraction: float = 0.05,
@@ -296,11 +297,17 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         rotation = max(1, int(self.rotation_ratio * latent))
         return RotationAutoencoder(self.image_shape_, latent, rotation)
 
-    def _default_budget(self, n_train: int) -> tuple[int, int]:
-        steps = math.ceil(_N_EPOCHS * n_train / (self.batch_size or _BATCH_SIZE))
-        return max(_FEWEST_STEPS, steps), _BATCH_SIZE
+    def _default_batch_size(self) -> int:
+        return _BATCH_SIZE
 
-    def _phases(self, network: RotationAutoencoder) -> Iterator[Phase]:
+    def _default_max_iter(self, n_train: int) -> int:
+        steps = math.ceil(_N_EPOCHS * n_train / (self.batch_size or _BATCH_SIZE))
+        return max(_FEWEST_STEPS, steps)
+
+    def _default_learning_rate(self, max_iter: int) -> float:
+        return _LEARNING_RATE
+
+    def _phases(self, network: RotationAutoencoder, max_iter: int) -> Iterator[Phase]:
         """The one phase: both tasks at once, equation (3.10)."""
 
         def loss(x: Tensor, generator: torch.Generator) -> Tensor:
