@@ -10,6 +10,8 @@ from skmmrr.benchmark.conformal import measure_conformal
 from skmmrr.benchmark.dn2 import measure_dn2
 from skmmrr.benchmark.levels import measure_levels
 from skmmrr.benchmark.mask import measure_mask
+from skmmrr.benchmark.memory import measure_memory
+from skmmrr.benchmark.minutes import measure_minutes
 from skmmrr.benchmark.speed import measure_speed
 from skmmrr.benchmark.thesis import measure_thesis
 from skmmrr.benchmark.threads import measure_threads
@@ -29,7 +31,7 @@ def add_measurements(commands: Any) -> None:
     speed = commands.add_parser(
         "speed", help="scoring and training beside the literal paper and the bare network passes"
     )
-    speed.add_argument("--samples", type=int, default=256, help="images (default 256)")
+    speed.add_argument("--samples", type=int, default=64, help="images (default 64)")
     speed.add_argument("--side", type=int, default=32, help="pixels (default 32)")
     speed.add_argument("--channels", type=int, default=3, help="default 3")
     speed.add_argument("--width", type=int, default=32, help="of the networks (default 32)")
@@ -37,6 +39,23 @@ def add_measurements(commands: Any) -> None:
     speed.set_defaults(
         run=lambda a: measure_speed(a.samples, a.side, a.channels, a.width, a.repeats)
     )
+
+    minutes = commands.add_parser(
+        "minutes", help="AUROC against minutes of training, on two classes of the training files"
+    )
+    minutes.add_argument("--out", type=Path, default=Path("minutes.csv"), help="rows, resumable")
+    minutes.add_argument("--picture", type=Path, default=Path("minutes.png"))
+    minutes.add_argument("--data-home", type=Path, help="folder with the data; else SKMMRR_DATA")
+    minutes.add_argument("--n-jobs", type=int, help="fits at a time (default 1)")
+    minutes.set_defaults(run=lambda a: measure_minutes(a.out, a.picture, a.data_home, a.n_jobs))
+
+    memory = commands.add_parser(
+        "memory", help="memory of training on and scoring a file larger than it"
+    )
+    memory.add_argument("--samples", type=int, default=1_000_000, help="default 1000000")
+    memory.add_argument("--scored", type=int, default=100_000, help="of them (default 100000)")
+    memory.add_argument("--levels", type=int, default=60, help="default 60")
+    memory.set_defaults(run=lambda a: measure_memory(a.samples, a.scored, a.levels))
 
     levels = commands.add_parser(
         "levels", help="8 Gauss-Legendre levels against 60 uniform ones, on scikit-learn's digits"

@@ -49,8 +49,8 @@ EXPERIMENTS = {
         (0, 1, 2),
     ),
     "mvtec-bottle": Experiment(
-        "MVTec AD's bottle at 32x32",
-        ("mvtec:bottle:32",),
+        "MVTec AD's bottle at 64x64",
+        ("mvtec:bottle:64",),
         ("MMRR, 8 nodes", "RotationAE", *_CLASSICAL),
     ),
     "table-1": Experiment(

@@ -37,7 +37,7 @@ def measure_speed(n_samples: int, side: int, channels: int, width: int, repeats:
     """Markdown tables of scoring and training: seconds, ratios, FLOP/s and shares of the peak."""
     rng = np.random.default_rng(0)
     X = rng.integers(256, size=(n_samples, side, side, channels), dtype=np.uint8)
-    detector = MMRRDetector(width=width, max_iter=1, random_state=0)
+    detector = MMRRDetector(width=width, downsample=1, max_iter=1, random_state=0)
     detector.fit(X[: max(2, n_samples // 8)])
     device = resolve_device("auto", "speed")
     dtype = detector._dtype(device)

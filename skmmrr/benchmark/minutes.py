@@ -1,0 +1,83 @@
+"""How much AUROC a minute of training buys: the defaults, finer images, and the paper's settings.
+
+The classes are two of those set aside for choosing settings, under the protocol "development".
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from skmmrr import MMRRDetector, PAPER_32x32
+from skmmrr.benchmark.report import unique
+from skmmrr.benchmark.results import Row
+from skmmrr.benchmark.runner import run
+from skmmrr.benchmark.tasks import find_tasks
+from skmmrr.plot._pyplot import pyplot
+
+_CLASSES = (("mnist", "8"), ("cifar10", "automobile"))
+_FEW: dict[str, Any] = {"level_rule": "gauss-legendre", "n_levels": 8}
+_PAPER: dict[str, Any] = {**PAPER_32x32, **_FEW}
+_WAYS: dict[str, tuple[dict[str, Any], tuple[int, ...], int | None]] = {
+    "default": (_FEW, (50, 150, 500, 1500), None),
+    "downsample=2": ({**_FEW, "downsample": 2}, (50, 150, 500), None),
+    "paper's settings": (_PAPER, (2,), 100),  # a step takes most of a minute, as do ten scores
+}
+"""Parameters, steps of each phase, and how many samples are tested (None: all)."""
+
+
+def measure_minutes(
+    out: str | os.PathLike[str],
+    picture: str | os.PathLike[str],
+    data_home: str | Path | None,
+    n_jobs: int | None,
+) -> Iterator[str]:
+    """Measure, or read what is measured already; lines of a Markdown table, and the picture."""
+    rows: list[Row] = []
+    for way, (parameters, budgets, n_test) in _WAYS.items():
+        tasks = [
+            task
+            for name, label in _CLASSES
+            for task in find_tasks(
+                name,
+                classes=[label],
+                protocol="development",
+                data_home=data_home,
+                n_test=n_test,
+            )
+        ]
+        detectors = {f"{way}, {n} steps": MMRRDetector(**parameters, max_iter=n) for n in budgets}
+        rows += run(tasks, detectors, out=out, n_jobs=n_jobs)
+    yield from ("| data | detector | minutes of fit | AUROC |", "|---|---|---:|---:|")
+    for row in rows:
+        minutes = float(row["fit_seconds"]) / 60
+        place = f"{row['dataset']} {row['class']}"
+        yield f"| {place} | {row['detector']} | {minutes:.1f} | {float(row['auroc']):.3f} |"
+    draw_minutes(rows, picture)
+    yield f"\n{picture}"
+
+
+def draw_minutes(rows: list[Row], picture: str | os.PathLike[str]) -> None:
+    """AUROC against minutes of fit, a line a way and a panel a data set."""
+    plt = pyplot("skmmrr.benchmark")
+    datasets = unique(rows, "dataset")
+    figure, axes = plt.subplots(
+        1, len(datasets), figsize=(9, 3.8), sharey=True, layout="constrained", squeeze=False
+    )
+    for ax, dataset in zip(axes[0], datasets, strict=True):
+        own = [row for row in rows if row["dataset"] == dataset]
+        for way in unique([row | {"way": _way(row)} for row in own], "way"):
+            line = [row for row in own if _way(row) == way]
+            minutes = [float(row["fit_seconds"]) / 60 for row in line]
+            ax.plot(minutes, [float(row["auroc"]) for row in line], "o-", label=way)
+        ax.axhline(0.5, color="grey", linewidth=0.8)
+        ax.set(xscale="log", xlabel="minutes of fit", title=f"{dataset}, {own[0]['class']}")
+        ax.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
+    axes[0, 0].set_ylabel("AUROC")
+    axes[0, 0].legend(fontsize="small")
+    figure.savefig(picture, dpi=110)
+    plt.close(figure)
+
+
+def _way(row: Row) -> str:
+    return row["detector"].rpartition(", ")[0]
