@@ -82,9 +82,9 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--size",
         type=int,
         nargs="+",
-        default=[32],
+        default=[64],
         metavar="PIXELS",
-        help="side, or height and width, that pictures are resized to (default 32); twice the side "
+        help="side, or height and width, that pictures are resized to (default 64); twice the side "
         "costs four times the training",
     )
     fit.add_argument("--grey", action="store_true", help="without colours")
@@ -131,7 +131,7 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     comparison.add_argument("folder", type=Path)
     comparison.add_argument("--normal", metavar="KIND", help="name of the normal kind's folder")
-    comparison.add_argument("--size", type=int, default=32, help="side in pixels (default 32)")
+    comparison.add_argument("--size", type=int, default=64, help="side in pixels (default 64)")
     comparison.add_argument(
         "--detectors",
         nargs="+",

@@ -93,7 +93,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     run_.add_argument("--train", type=int, metavar="N", help="take N of the training samples")
     run_.add_argument("--test", type=int, metavar="N", help="take N of the test samples")
     run_.add_argument("--normal", metavar="KIND", help="of --folder: the folder of normal images")
-    run_.add_argument("--size", type=int, help="of --folder: side in pixels (32)")
+    run_.add_argument("--size", type=int, help="of --folder: side in pixels (64)")
     run_.add_argument("--target", metavar="COLUMN", help="of --csv: the column of labels")
     run_.add_argument("--anomaly-label", metavar="LABEL", help="of --csv: the label of anomalies")
     run_.add_argument("--data-home", type=Path, help="folder with the data; else SKMMRR_DATA")
@@ -159,7 +159,7 @@ def _tasks(arguments: argparse.Namespace, names: Iterable[str] | None) -> list[T
         if owner != own and getattr(arguments, option) is not None:
             raise ValueError(f"--{option.replace('_', '-')} goes with --{owner}, not --{own}.")
     if arguments.folder is not None:
-        return _folder_tasks(arguments.folder, arguments.normal, arguments.size or 32)
+        return _folder_tasks(arguments.folder, arguments.normal, arguments.size or 64)
     if arguments.csv is not None:
         label = arguments.anomaly_label
         table = load_csv(arguments.csv, target=arguments.target, anomaly_label=label)
