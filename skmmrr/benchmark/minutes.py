@@ -20,7 +20,7 @@ _FEW: dict[str, Any] = {"level_rule": "gauss-legendre", "n_levels": 8}
 _PAPER: dict[str, Any] = {**PAPER_32x32, **_FEW}
 _WAYS: dict[str, tuple[dict[str, Any], tuple[int, ...], int | None]] = {
     "default": (_FEW, (50, 150, 500, 1500), None),
-    "downsample=2": ({**_FEW, "downsample": 2}, (50, 150, 500), None),
+    "downsample=2": ({**_FEW, "downsample": 2}, (50, 150, 500, 1500), None),
     "paper's settings": (_PAPER, (2,), 100),  # a step takes most of a minute, as do ten scores
 }
 """Parameters, steps of each phase, and how many samples are tested (None: all)."""
