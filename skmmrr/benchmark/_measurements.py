@@ -53,7 +53,7 @@ def add_measurements(commands: Any) -> None:
         "memory", help="memory of training on and scoring a file larger than it"
     )
     memory.add_argument("--samples", type=int, default=1_000_000, help="default 1000000")
-    memory.add_argument("--scored", type=int, default=100_000, help="of them (default 100000)")
+    memory.add_argument("--scored", type=int, default=10_000, help="of them (default 10000)")
     memory.add_argument("--levels", type=int, default=60, help="default 60")
     memory.set_defaults(run=lambda a: measure_memory(a.samples, a.scored, a.levels))
 
