@@ -12,9 +12,6 @@ from torch.nn import functional as F
 LARGEST = 1e6
 
 
-Maps = NDArray[np.float64]
-
-
 @dataclass(frozen=True)
 class Scaler:
     """Affine map of the training range to [-1, 1]; values beyond the range stay beyond it.
@@ -101,6 +98,8 @@ def average_squares(images: torch.Tensor, side: int) -> torch.Tensor:
     return F.avg_pool2d(images, side, ceil_mode=True, count_include_pad=False)
 
 
-def repeat_squares(maps: Maps, shape: tuple[int, int, int], side: int) -> Maps:
+def repeat_squares(
+    maps: NDArray[np.float64], shape: tuple[int, int, int], side: int
+) -> NDArray[np.float64]:
     """Maps of (n, rows, columns), a value a square, as maps of (n, height, width)."""
     return maps.repeat(side, axis=1).repeat(side, axis=2)[:, : shape[0], : shape[1]]

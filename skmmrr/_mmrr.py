@@ -85,6 +85,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         U-Nets see images whose every pixel is the mean of a square of this many pixels a side.
         Costs fall with its square, and so do the pixels that say where an image is abnormal. None:
         4, or 2 or 1, whichever first leaves 7 pixels on the shorter side. The paper's is 1.
+        Perceptrons do not use it.
     level_power : float, default=None
         In training, levels are drawn as ``u ** level_power`` with u from U(0, 1). The paper's are
         uniform, 1.0; higher values practise the low levels more, where U-Nets learn late.
@@ -94,8 +95,9 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         are computed once for all of them. The paper has 1.
     max_iter : int, default=None
         Optimiser steps of each of the two phases. None: for "unet" a quarter of the number of
-        training samples, but at least 300 and at most 1500; for "mlp" 20 per feature, but at least
-        150 and at most 1000.
+        samples that train, but at least 300 and at most 1500; for "mlp" 20 per feature, but at
+        least 150 and at most 1000. It decides what None means for `learning_rate` and
+        `level_power`.
     batch_size : int, default=None
         Samples per training step. None: 16 for "unet", 64 for "mlp". Scoring does not use it.
     learning_rate : float, default=None
@@ -148,7 +150,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     backbone_ : str
         "unet" or "mlp".
     downsample_ : int
-        Side of the squares of pixels that the networks see as one; 1 for vectors.
+        Side of the squares of pixels that the networks see as one; 1 without U-Nets.
     image_shape_ : tuple (height, width, channels) or None
         None for vectors.
     n_features_in_ : int
@@ -277,8 +279,8 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         -------
         maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
             Squared error of each pixel (mean over its channels) or feature, weighted over the
-            levels as in the score: the mean of a map is the sample's anomaly score. Pixels of one
-            square of `downsample_` have the same value; where such squares are cut off at an edge,
+            levels as in the score. Pixels of one square of `downsample_` have the same value. The
+            mean of a map is the sample's anomaly score, but where squares are cut off at an edge:
             the score weighs them like whole ones.
         """
         check_is_fitted(self)
@@ -301,7 +303,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         ----------
         X : array-like
             Samples in any of the forms that :meth:`fit` takes; the result takes memory for
-            ``3 * n_samples * len(levels)`` of them.
+            ``3 * n_samples * len(levels)`` of them, as the networks see them.
         levels : array-like of float, default=None
             Masking levels in [0, 1]; None takes ``levels_``.
 
@@ -370,9 +372,15 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     def _resolve_downsample(self) -> int:
         if not self._takes_images() or self.image_shape_ is None:
             return 1
+        side = min(self.image_shape_[:2])
+        if self.downsample is not None and self.downsample > side:
+            raise ValueError(
+                f"The parameter 'downsample' of {type(self).__name__} must be at most the shorter "
+                f"side of the images, {side} pixels. Got {self.downsample}. None chooses by the "
+                "image."
+            )
         if self.downsample is not None:
             return self.downsample
-        side = min(self.image_shape_[:2])
         return next((n for n in _DOWNSAMPLE if side >= n * _LEAST_SIDE), 1)
 
     def _averaged(self) -> int:

@@ -112,6 +112,29 @@ def test_networks_see_the_means_of_squares():
     assert_allclose(whole.score_samples(X), -whole.anomaly_map(X).mean(axis=(1, 2)), rtol=1e-5)
 
 
+def test_squares_larger_than_the_image_are_refused():
+    with pytest.raises(ValueError, match=r"'downsample'.*at most.*5 pixels\. Got 6\."):
+        MMRRDetector(**QUICK, downsample=6).fit(np.random.default_rng(0).random((6, 9, 5)))
+
+
+@pytest.mark.parametrize(("n", "n_iter"), [(40, 300), (1500, 356)])
+def test_steps_grow_with_the_number_of_images(n, n_iter):
+    detector = MMRRDetector().set_params(image_shape=(4, 4))
+    detector.backbone_ = "unet"
+    assert detector._budget(int(0.95 * n), torch.device("cpu")).max_iter == n_iter
+
+
+@pytest.mark.parametrize(
+    ("backbone", "max_iter", "rate", "power"),
+    [("unet", 999, 1e-3, 3.0), ("unet", 1000, 3e-3, 1.0), ("mlp", 999, 1e-3, 1.0)],
+)
+def test_few_steps_practise_low_levels_at_a_low_rate(backbone, max_iter, rate, power):
+    detector = MMRRDetector(max_iter=max_iter)
+    detector.backbone_ = backbone
+    assert detector._budget(100, torch.device("cpu")).learning_rate == rate
+    assert detector._default_level_power(max_iter) == power
+
+
 @pytest.mark.parametrize("downsample", [2, 3, 7])
 def test_sides_need_not_be_multiples_of_the_squares(downsample):
     X = np.random.default_rng(0).random((6, 11, 10, 2))
@@ -432,6 +455,7 @@ def test_html_repr_names_the_class():
         ({"max_iter": 0}, ValueError, "'max_iter'.*at least 1.*None chooses"),
         ({"batch_size": 1.5}, TypeError, "'batch_size'.*Got 1.5"),
         ({"learning_rate": -1}, ValueError, "'learning_rate'"),
+        ({"downsample": 0}, ValueError, "'downsample'"),
         ({"level_power": 0}, ValueError, "'level_power'"),
         ({"validation_fraction": 1.0}, ValueError, r"'validation_fraction'.*\(0, 1\)"),
         ({"optimizer": "sgd"}, ValueError, "'optimizer'.*'radam'"),

@@ -50,7 +50,7 @@ def add_measurements(commands: Any) -> None:
     minutes.set_defaults(run=lambda a: measure_minutes(a.out, a.picture, a.data_home, a.n_jobs))
 
     memory = commands.add_parser(
-        "memory", help="memory of training on and scoring a file larger than it"
+        "memory", help="memory of training on, and scoring, a large file of images"
     )
     memory.add_argument("--samples", type=int, default=1_000_000, help="default 1000000")
     memory.add_argument("--scored", type=int, default=10_000, help="of them (default 10000)")

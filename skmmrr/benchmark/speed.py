@@ -6,6 +6,7 @@ needs; the peaks are measured here, on convolutions and products that suit the m
 """
 
 import copy
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -148,7 +149,7 @@ def _bare_passes(
     network: MMRRNetwork, samples: Samples, n_levels: int, device: torch.device, dtype: torch.dtype
 ) -> None:
     """The networks on inputs that are there, in the chunks of scoring: what cannot be saved."""
-    height, width = chunk_shape(samples.X.shape[1], n_levels, device)
+    height, width = chunk_shape(math.prod(samples.shape), n_levels, device)
     x = to_device(samples.batch(np.zeros(height, np.intp)), device)
     wide = x.repeat_interleave(width, dim=0)
     stacked = torch.cat([wide] * 4, dim=1)

@@ -251,10 +251,12 @@ def _load_class(
     name: str, protocol: str, label: int, data_home: str | Path | None, seed: int
 ) -> Split:
     source = name.removesuffix(_AUGMENTED)
-    train, test = (_load(source, part, data_home) for part in ("train", "test"))
-    data = (train.images, train.target, test.images, test.target)
+    train = _load(source, "train", data_home)
     if protocol == "development":
         data = _development(train.images, train.target, label)
+    else:
+        test = _load(source, "test", data_home)
+        data = (train.images, train.target, test.images, test.target)
     if protocol != "class anomalous":
         X, X_test, y = one_vs_all(*data, normal=label)
     else:

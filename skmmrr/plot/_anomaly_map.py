@@ -14,7 +14,7 @@ class AnomalyMapDisplay:
     Parameters
     ----------
     images : ndarray of shape (n_samples, height, width[, channels]) or (n_samples, n_features)
-        In the units of the detector, where the training range is [-1, 1].
+        Of the size of the maps, in the units of the detector, where the training range is [-1, 1].
     maps : ndarray of shape (n_samples, height, width) or (n_samples, n_features)
         As returned by :meth:`skmmrr.MMRRDetector.anomaly_map`.
     titles : list of str, default=None
@@ -53,9 +53,11 @@ class AnomalyMapDisplay:
         display : AnomalyMapDisplay
         """
         maps = estimator.anomaly_map(X)
-        images = estimator.explain(X, levels=[1.0]).x
+        images = estimator.scaler_(estimator._validate_X(X, reset=False))
+        if estimator.image_shape_ is not None:
+            images = images.reshape(len(images), *estimator.image_shape_)
         if titles is None:
-            titles = [f"score {m.mean():.3g}" for m in maps]
+            titles = [f"score {-score:.3g}" for score in estimator.score_samples(X)]
         return cls(images=images, maps=maps, titles=titles).plot()
 
     def plot(self) -> Self:

@@ -48,9 +48,11 @@ def test_classes_by_name_and_number_under_both_protocols(tmp_path, name):
     assert (len(split.train), (split.y_test == -1).sum()) == (36, 2)
 
 
-def test_development_leaves_the_test_file_alone(tmp_path):
+def test_development_leaves_the_test_images_alone(tmp_path):
     write_idx(tmp_path / "mnist")
     (task,) = find_tasks("mnist", classes=["4"], protocol="development", data_home=tmp_path)
+    (tmp_path / "mnist" / "t10k-images-idx3-ubyte.gz").unlink()
+    tasks._load.cache_clear()
     split, mnist = task.load(0), tasks.load_mnist("train", data_home=tmp_path)
     own = {image.tobytes() for image in mnist.images[mnist.target == 4]}
     train, normal, others = (
