@@ -134,6 +134,7 @@ def _summary(detector: Any, ranked: Sequence[Finding], skipped: Sequence[Finding
         "files skipped": str(len(skipped)),
         "threshold": f"{-detector.offset_:.5g}",
         "detector": f"{type(detector).__name__}, on {width}x{height} pixels, {channels} channels",
+        "finest detail": f"{getattr(detector, 'downsample_', 1)} pixels of these",
     }
     for name, value in rows.items():
         yield f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>"
