@@ -16,6 +16,7 @@ from skmmrr.benchmark.tasks import find_tasks
 from skmmrr.plot._pyplot import pyplot
 
 _CLASSES = (("mnist", "8"), ("cifar10", "automobile"))
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # minutes
 _FEW: dict[str, Any] = {"level_rule": "gauss-legendre", "n_levels": 8}
 _PAPER: dict[str, Any] = {**PAPER_32x32, **_FEW}
 _TAKEN = {"paper's settings": {"n_train": 1000, "n_test": 100}}  # two steps need no more
@@ -87,7 +88,10 @@ def draw_minutes(rows: list[Row], picture: str | os.PathLike[str]) -> None:
             ax.plot(minutes, [float(row["auroc"]) for row in line], "o-", label=way)
         ax.axhline(0.5, color="grey", linewidth=0.8)
         ax.set(xscale="log", xlabel="minutes of fit", title=f"{dataset}, {own[0]['class']}")
+        low, high = ax.get_xlim()
+        ax.set_xticks([t for t in _TICKS if low <= t <= high], minor=False)
         ax.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
+        ax.minorticks_off()
     axes[0, 0].set_ylabel("AUROC")
     axes[0, 0].legend(fontsize="small")
     figure.savefig(picture, dpi=110)
