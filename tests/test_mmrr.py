@@ -34,7 +34,7 @@ def test_tells_uniform_outliers_from_blobs():
     y = np.repeat([1, -1], 100)
     detector = MMRRDetector(random_state=0).fit(blobs[:300])
     assert roc_auc_score(y, detector.score_samples(X)) > 0.93
-    assert (detector.predict(X[:100]) == 1).mean() > 0.7  # 15 held-out samples set the threshold
+    assert (detector.predict(X[:100]) == 1).mean() > 0.8
 
 
 def test_anomaly_map_points_at_the_changed_pixels():
@@ -94,8 +94,7 @@ def test_any_height_width_and_channel_count(shape):
 )
 def test_large_images_are_averaged_down_by_default(sides, expected):
     X = np.random.default_rng(0).random((4, *sides))
-    detector = MMRRDetector(2, max_iter=1, width=8, n_resolutions=1, random_state=0)
-    detector.fit(X, None)
+    detector = MMRRDetector(2, max_iter=1, width=8, n_resolutions=1, random_state=0).fit(X)
     assert detector.downsample_ == expected
 
 

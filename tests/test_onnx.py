@@ -55,9 +55,10 @@ def test_vectors(tmp_path, parameters):
     assert_same(detector, session(detector, tmp_path), X * [1, 2, 1, 1, 1], np.float64)
 
 
-def test_grey_images_of_odd_size_averaged_down(tmp_path):
+@pytest.mark.parametrize("downsample", [1, 2])
+def test_grey_images_of_odd_size(tmp_path, downsample):
     images = load_digits().images[:, :7, :5]
-    detector = MMRRDetector(2, **SMALL, n_resolutions=2, downsample=2).fit(images[:60])
+    detector = MMRRDetector(2, **SMALL, n_resolutions=2, downsample=downsample).fit(images[:60])
     run = session(detector, tmp_path)
     assert run.get_inputs()[0].shape[1:] == [7, 5]
     assert_same(detector, run, images[:100], np.float32)
