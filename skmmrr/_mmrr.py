@@ -427,14 +427,14 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
 
         def restored(
             x: Tensor, generator: torch.Generator
-        ) -> tuple[Tensor, Tensor, Tensor, Draws, Tensor]:
+        ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
             encoded = (x, *network.encode(x))
             x, embedding, logits = (
                 t.repeat_interleave(self.levels_per_sample, dim=0) for t in encoded
             )
             level, draws = _draw(x, power, network.masking.random, generator)
-            mask, output = network.restore(embedding, logits, level, draws)
-            return x, embedding, mask, draws, output
+            mask = network.masking(logits, level, draws.uniform)
+            return x, embedding, mask, draws.noise, network.restore(embedding, mask, draws.noise)
 
         def restoration_loss(x: Tensor, generator: torch.Generator) -> Tensor:
             x, *_, output = restored(x, generator)
@@ -442,8 +442,8 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
 
         def refinement_loss(x: Tensor, generator: torch.Generator) -> Tensor:
             with torch.no_grad():
-                x, embedding, mask, draws, output = restored(x, generator)
-            return sample_loss(x, network.refine(x, embedding, mask, draws, output))
+                x, embedding, mask, noise, output = restored(x, generator)
+            return sample_loss(x, network.refine(x, embedding, mask, noise, output))
 
         trained = nn.ModuleList([network.embedding, network.masking, network.restoration])
         yield Phase("restoration", trained, restoration_loss)

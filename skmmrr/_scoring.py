@@ -24,6 +24,9 @@ from skmmrr.network import Draws, MMRRNetwork
 # formula. Chunks are whole vectors, so that no sample comes to lie there, or single samples.
 _VECTOR = 32
 
+# Passes whose samples are encoded, and masked, in one go: one by one these calls are too small.
+_ENCODED = 4
+
 
 def padded_chunks(n: int, size: int) -> Iterator[tuple[slice, NDArray[np.intp]]]:
     """Chunks of n items: which they are, and their index, filled up with the last one to `size`."""
@@ -104,14 +107,27 @@ class LevelEnsemble:
     ) -> Iterator[Chunk]:
         """Pass over all samples and levels; the embedding network sees a sample once."""
         n_levels, size = len(levels), math.prod(samples.shape)
-        height, width = chunk_shape(size, n_levels, self.device)
+        encoded, height, width = chunk_shape(size, n_levels, self.device)
         groups = list(padded_chunks(n_levels, width))
         draws = [self._draws(samples, levels[index]) for _, index in groups]
-        for rows_kept, x in _batches(samples, height, self.device, verbose):
+        for rows_kept, x in _batches(samples, encoded, self.device, verbose):
             with autocast(self.dtype, self.device):
                 embedding, logits = self.network.encode(x)
             for (levels_kept, _), (level, drawn) in zip(groups, draws, strict=True):
-                yield self._chunk(rows_kept, levels_kept, x, embedding, logits, level, drawn)
+                mask = self._masks(logits, level, drawn)
+                for start in range(rows_kept.start, rows_kept.stop, height):
+                    kept = slice(start, min(start + height, rows_kept.stop))
+                    part = slice(start - rows_kept.start, start - rows_kept.start + height)
+                    tensors = x[part], embedding[part], mask[part]
+                    yield self._chunk(kept, levels_kept, *tensors, drawn)
+
+    def _masks(self, logits: Tensor, level: Tensor, draws: Draws) -> Tensor:
+        """Masks of all samples at all levels of a group, of shape (n_samples, n_levels, ...)."""
+        height, width = len(logits), len(level)
+        uniform = None if draws.uniform is None else _tile(draws.uniform, height)
+        logits = logits.repeat_interleave(width, dim=0)
+        mask = self.network.masking(logits, level.repeat(height), uniform)
+        return mask.unflatten(0, (height, width))
 
     def _chunk(
         self,
@@ -119,25 +135,19 @@ class LevelEnsemble:
         levels: slice,
         x: Tensor,
         embedding: Tensor,
-        logits: Tensor,
-        level: Tensor,
-        drawn: Draws,
+        mask: Tensor,
+        draws: Draws,
     ) -> Chunk:
-        height, width = len(x), len(level)
-        x_wide, embedding_wide, logits_wide = (
-            t.repeat_interleave(width, dim=0) for t in (x, embedding, logits)
-        )
-        uniform = None if drawn.uniform is None else _tile(drawn.uniform, height)
-        tall = Draws(_tile(drawn.noise, height), uniform)
+        height, width = mask.shape[:2]
+        x_wide, embedding_wide = (t.repeat_interleave(width, dim=0) for t in (x, embedding))
+        mask_wide, noise = mask.flatten(0, 1), _tile(draws.noise, height)
         with autocast(self.dtype, self.device):
-            mask, restored = self.network.restore(
-                embedding_wide, logits_wide, level.repeat(height), tall
-            )
+            restored = self.network.restore(embedding_wide, mask_wide, noise)
             refined = restored
             if self.refine:
-                refined = self.network.refine(x_wide, embedding_wide, mask, tall, restored)
+                refined = self.network.refine(x_wide, embedding_wide, mask_wide, noise, restored)
         s, g = samples.stop - samples.start, levels.stop - levels.start
-        cut = [t.unflatten(0, (height, width))[:s, :g] for t in (mask, restored, refined)]
+        cut = [t.unflatten(0, (height, width))[:s, :g] for t in (mask_wide, restored, refined)]
         return Chunk(samples, levels, x[:s, None], embedding[:s, None], *cut)
 
     def _draws(self, samples: Samples, levels: NDArray[np.float64]) -> tuple[Tensor, Draws]:
@@ -165,10 +175,14 @@ def draws_of_levels(
     return Draws(torch.stack(noise), torch.stack(uniform) if random else None)
 
 
-def chunk_shape(size: int, n_levels: int, device: torch.device) -> tuple[int, int]:
-    """Samples and levels of one pass, for samples of some number of elements."""
+def chunk_shape(size: int, n_levels: int, device: torch.device) -> tuple[int, int, int]:
+    """Samples that are encoded together, and samples and levels of one pass at the levels.
+
+    For samples of some number of elements.
+    """
     width = min(n_levels, max(1, elements_per_chunk(device) // size))
-    return _rows_per_chunk(size, width, device), width
+    height = _rows_per_chunk(size, width, device)
+    return _ENCODED * height, height, width
 
 
 def _rows_per_chunk(size: int, n_levels: int, device: torch.device) -> int:

@@ -159,9 +159,10 @@ class ScoringGraph(nn.Module):
         def add_level(total: Tensor, level: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
             mean, weight, *drawn = level
             draws = Draws(*(t.unsqueeze(0).expand_as(x) for t in drawn))
-            mask, output = self.network.restore(embedding, logits, mean.expand(x.shape[0]), draws)
+            mask = self.network.masking(logits, mean.expand(x.shape[0]), draws.uniform)
+            output = self.network.restore(embedding, mask, draws.noise)
             if self.refined:
-                output = self.network.refine(x, embedding, mask, draws, output)
+                output = self.network.refine(x, embedding, mask, draws.noise, output)
             error = squared_error(x, output)
             error = (error.movedim(1, -1) if self.convolutional else error).flatten(1)
             return total + weight * error, error.mean(1)

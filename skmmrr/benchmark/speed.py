@@ -26,7 +26,7 @@ from skmmrr._device import autocast, resolve_device, to_device
 from skmmrr._random import torch_generator
 from skmmrr._scoring import chunk_shape
 from skmmrr.benchmark.mask import with_equation_2
-from skmmrr.network import Draws, MMRRNetwork, restrict
+from skmmrr.network import MMRRNetwork
 from skmmrr.network.score import sample_loss
 
 _BISECTIONS = 30  # of a bracket some hundred wide, to the spacing of floats
@@ -126,8 +126,8 @@ def _literal_scores(
             noise = torch.rand_like(x) * 2 - 1
             level = torch.full((len(x),), k / (n_levels - 1), device=device)
             mask = _bisection(logits.flatten(1), level).view_as(x)
-            restored = network.restoration(restrict(embedding, mask, noise))
-            refined = network.refine(x, embedding, mask, Draws(noise), restored)
+            restored = network.restore(embedding, mask, noise)
+            refined = network.refine(x, embedding, mask, noise, restored)
             total[start : start + len(x)] += sample_loss(x, refined)
     return total
 
@@ -149,14 +149,15 @@ def _bare_passes(
     network: MMRRNetwork, samples: Samples, n_levels: int, device: torch.device, dtype: torch.dtype
 ) -> None:
     """The networks on inputs that are there, in the chunks of scoring: what cannot be saved."""
-    height, width = chunk_shape(math.prod(samples.shape), n_levels, device)
-    x = to_device(samples.batch(np.zeros(height, np.intp)), device)
-    wide = x.repeat_interleave(width, dim=0)
+    encoded, height, width = chunk_shape(math.prod(samples.shape), n_levels, device)
+    x = to_device(samples.batch(np.zeros(encoded, np.intp)), device)
+    wide = x[:height].repeat_interleave(width, dim=0)
     stacked = torch.cat([wide] * 4, dim=1)
     assert network.refinement is not None
     with autocast(dtype, device):
-        for _ in range(0, len(samples), height):
+        for _ in range(0, len(samples), encoded):
             network.encode(x)
+        for _ in range(0, len(samples), height):
             for _ in range(0, n_levels, width):
                 network.restoration.backbone(wide)
                 network.refinement.backbone(stacked)
@@ -174,9 +175,9 @@ def _literal_step(network: MMRRNetwork, x: Tensor) -> Callable[[], None]:
                 embedding, logits = network.encode(x)
                 noise, level = torch.rand_like(x) * 2 - 1, torch.rand(len(x), device=x.device)
                 mask = with_equation_2(_bisection, logits.flatten(1), level).view_as(x)
-                output = network.restoration(restrict(embedding, mask, noise))
+                output = network.restore(embedding, mask, noise)
             if refine:
-                output = network.refine(x, embedding, mask, Draws(noise), output)
+                output = network.refine(x, embedding, mask, noise, output)
             sample_loss(x, output).mean().backward()
             optimizer.step()
 

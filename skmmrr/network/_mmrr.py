@@ -56,20 +56,17 @@ class MMRRNetwork(nn.Module):
         """Embedding and mask logits of the samples: what does not depend on the level."""
         return self.embedding(x), self.masking.logits(x)
 
-    def restore(
-        self, embedding: Tensor, mask_logits: Tensor, level: Tensor, draws: Draws
-    ) -> tuple[Tensor, Tensor]:
-        """Masks at the levels of shape (n,), and the samples restored from what they keep."""
-        mask = self.masking(mask_logits, level, draws.uniform)
-        return mask, self.restoration(restrict(embedding, mask, draws.noise))
+    def restore(self, embedding: Tensor, mask: Tensor, noise: Tensor) -> Tensor:
+        """The samples restored from what the masks keep of their embeddings."""
+        return self.restoration(restrict(embedding, mask, noise))
 
     def refine(
-        self, x: Tensor, embedding: Tensor, mask: Tensor, draws: Draws, restored: Tensor
+        self, x: Tensor, embedding: Tensor, mask: Tensor, noise: Tensor, restored: Tensor
     ) -> Tensor:
         """The restored samples plus the predicted residual; unchanged without refinement."""
         if self.refinement is None:
             return restored
-        return restored + self.refinement(x, embedding, mask, draws.noise.expand_as(x))
+        return restored + self.refinement(x, embedding, mask, noise.expand_as(x))
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw all weights from the generator: He's normal, zero biases, norms at identity.

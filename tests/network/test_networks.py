@@ -3,7 +3,7 @@ import torch
 from numpy.testing import assert_array_equal
 from torch.autograd import gradcheck
 
-from skmmrr.network import Draws, MMRRNetwork, ResidualMLP, UNet, sample_loss
+from skmmrr.network import MMRRNetwork, ResidualMLP, UNet, sample_loss
 
 
 def mlp(inputs, outputs):
@@ -29,10 +29,11 @@ def test_unet_sees_the_whole_image():
 @pytest.mark.parametrize("refine", [True, False])
 def test_every_ablation_runs_through_all_stages(mask, embed, refine):
     net = MMRRNetwork(mlp, 6, refine=refine, embed=embed, mask=mask)
-    x, draws = torch.rand(3, 6) * 2 - 1, Draws(torch.rand(3, 6) * 2 - 1, torch.rand(3, 6))
+    x, noise = torch.rand(3, 6) * 2 - 1, torch.rand(3, 6) * 2 - 1
     embedding, logits = net.encode(x)
-    masks, restored = net.restore(embedding, logits, torch.tensor([0.0, 0.4, 1.0]), draws)
-    refined = net.refine(x, embedding, masks, draws, restored)
+    masks = net.masking(logits, torch.tensor([0.0, 0.4, 1.0]), torch.rand(3, 6))
+    restored = net.restore(embedding, masks, noise)
+    refined = net.refine(x, embedding, masks, noise, restored)
     assert masks.shape == restored.shape == refined.shape == x.shape
     assert restored.abs().max() <= 1
     assert embed or embedding is x
@@ -41,19 +42,18 @@ def test_every_ablation_runs_through_all_stages(mask, embed, refine):
 
 def test_level_0_hides_the_sample():
     net = MMRRNetwork(mlp, 6)
-    draws = Draws(torch.rand(1, 6) * 2 - 1)
-    outputs = []
+    noise, outputs = torch.rand(1, 6) * 2 - 1, []
     for x in (torch.zeros(1, 6), torch.ones(1, 6)):
-        outputs.append(net.restore(*net.encode(x), torch.zeros(1), draws)[1])
+        embedding, logits = net.encode(x)
+        outputs.append(net.restore(embedding, net.masking(logits, torch.zeros(1)), noise))
     assert_array_equal(*[output.detach() for output in outputs])
 
 
 def test_untrained_refinement_changes_nothing():
     net = MMRRNetwork(mlp, 6)
     net.initialise(torch.Generator().manual_seed(0))
-    x, draws = torch.rand(3, 6), Draws(torch.rand(3, 6))
-    restored = torch.rand(3, 6)
-    assert_array_equal(net.refine(x, x, x, draws, restored).detach(), restored)
+    x, noise, restored = torch.rand(3, 6), torch.rand(3, 6), torch.rand(3, 6)
+    assert_array_equal(net.refine(x, x, x, noise, restored).detach(), restored)
 
 
 def test_initialise_depends_on_the_generator_alone():
@@ -69,12 +69,12 @@ def test_initialise_depends_on_the_generator_alone():
 def test_loss_is_differentiable_through_the_mask():
     net = MMRRNetwork(mlp, 3, refine=False).double()
     x, level = torch.rand(2, 3).double() * 2 - 1, torch.tensor([0.3, 0.7]).double()
-    draws = Draws(torch.rand(2, 3).double() * 2 - 1)
+    noise = torch.rand(2, 3).double() * 2 - 1
 
     def loss(weight):
         bias = net.masking.backbone.head[-1].bias
         embedding = net.embedding(x)
         logits = net.masking.backbone(x) - bias + weight
-        return sample_loss(x, net.restore(embedding, logits, level, draws)[1])
+        return sample_loss(x, net.restore(embedding, net.masking(logits, level), noise))
 
     assert gradcheck(loss, torch.zeros(3, dtype=torch.double, requires_grad=True))
