@@ -11,6 +11,8 @@ from torch.nn import functional as F
 # Values this far beyond the training range say all they can say, and their squares stay finite.
 LARGEST = 1e6
 
+_ALIGNMENT_SAMPLES = 1000
+
 
 @dataclass(frozen=True)
 class Scaler:
@@ -80,6 +82,19 @@ class Samples:
             return x
         images = x.view(-1, *self.image_shape).permute(0, 3, 1, 2)
         return average_squares(images, self.downsample)
+
+
+def share_of_mean_image(samples: Samples) -> float:
+    """How well images are aligned: the share of the pixels' variance that their mean explains.
+
+    Adjusted for the number of images, so that noise has 0; pictures that all show the same have 1.
+    Of many images, a thousand are looked at.
+    """
+    index = np.unique(np.linspace(0, len(samples) - 1, _ALIGNMENT_SAMPLES).astype(np.intp))
+    x = samples.batch(index).double()
+    total = x.var(dim=(0, 2, 3)).mean()  # about the mean colour
+    within = x.var(dim=0).mean()  # about the mean image
+    return float(1 - within / total) if total > 0 else 0.0
 
 
 def downsampled(image_shape: tuple[int, int, int], side: int) -> tuple[int, int, int]:

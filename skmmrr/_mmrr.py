@@ -13,10 +13,17 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skmmrr._data import downsampled, repeat_squares
+from skmmrr._data import Samples, downsampled, repeat_squares
 from skmmrr._device import module_on_device, resolve_device
 from skmmrr._levels import level_quadrature
 from skmmrr._network_detector import NetworkDetector
+from skmmrr._recipes import (
+    Recipe,
+    choose_backbone,
+    default_learning_rate,
+    default_level_power,
+    recipe,
+)
 from skmmrr._scoring import Chunk, LevelEnsemble
 from skmmrr._training import Phase
 from skmmrr._validation import check_bool, check_integer, check_option, check_real
@@ -25,14 +32,7 @@ from skmmrr.network import Draws, MMRRNetwork, ResidualMLP, UNet, sample_loss, s
 BACKBONES = ("auto", "unet", "mlp")
 MASKS = ("learned", "constant", "bernoulli")
 
-# What None means for sizes and budgets: what trains well on two CPU cores in minutes.
-_MLP_SIZES = {"width": 128, "n_blocks": 1}
-_UNET_SIZES = {"width": 32, "n_blocks": 1}
-_BATCH_SIZE = {"mlp": 64, "unet": 16}
-_UNET_MAX_ITER = (300, 1500)  # of few and of many samples
-_UNET_LEARNS_LOW_LEVELS = 1000  # steps, from which it needs no more of them, and bears a high rate
-_DOWNSAMPLE = (4, 2)  # the first that leaves the least side
-_LEAST_SIDE = 7
+_DOWNSAMPLE = (4, 2)  # None takes the first that leaves enough pixels
 
 
 class MMRRDetector(OutlierMixin, NetworkDetector):
@@ -70,38 +70,43 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     mask : {"learned", "constant", "bernoulli"}, default="learned"
         How masks are made (ablation of table 3).
     backbone : {"auto", "unet", "mlp"}, default="auto"
-        Networks of all four roles: U-Nets of wide residual blocks for images, residual multilayer
-        perceptrons for vectors. "auto" chooses by X; "mlp" takes images too.
+        Networks of all four roles: U-Nets of wide residual blocks for images, as in the paper, or
+        residual multilayer perceptrons for vectors and images. "auto" takes perceptrons for images
+        that are aligned, where a pixel's place has a meaning: whose mean image explains at least a
+        quarter of the pixels' variance. They detect better there, and are faster.
     image_shape : tuple (height, width) or (height, width, channels), default=None
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
     width : int, default=None
-        Channels of every feature map, or hidden features. None: 32 for "unet", 128 for "mlp".
+        Channels of every feature map, or hidden features. None: 32 for "unet"; for "mlp" 256 on
+        images and 128 on vectors.
     n_blocks : int, default=None
         Residual blocks: of a U-Net per resolution, down and up; of a perceptron in all. None: 1.
     n_resolutions : int, default=None
         Resolutions of the U-Net, each half the one before. None: down to about 2x2, at most 4.
     downsample : int, default=None
-        U-Nets see images whose every pixel is the mean of a square of this many pixels a side.
-        Costs fall with its square, and so do the pixels that say where an image is abnormal. None:
-        4, or 2 or 1, whichever first leaves 7 pixels on the shorter side. The paper's is 1.
-        Perceptrons do not use it.
+        The networks see images whose every pixel is the mean of a square of this many pixels a
+        side. Costs fall with its square, and so do the pixels that say where an image is abnormal.
+        None: 4, or 2 or 1, whichever first leaves 7 pixels on the shorter side for "unet", 14 for
+        "mlp". The paper's is 1. Vectors do not use it.
     level_power : float, default=None
         In training, levels are drawn as ``u ** level_power`` with u from U(0, 1). The paper's are
         uniform, 1.0; higher values practise the low levels more, where U-Nets learn late.
-        None: 3.0 for "unet" with fewer than 1,000 steps, else 1.0.
+        None: 3.0 for "unet" with fewer than 1,000 steps of the restoration, else 1.0.
     levels_per_sample : int, default=4
         Levels at which a training step sees each sample of the batch; embedding and mask logits
         are computed once for all of them. The paper has 1.
-    max_iter : int, default=None
+    max_iter : int or tuple (restoration, refinement) of int, default=None
         Optimiser steps of each of the two phases. None: for "unet" a quarter of the number of
-        samples that train, but at least 300 and at most 1500; for "mlp" 20 per feature, but at
-        least 150 and at most 1000. It decides what None means for `learning_rate` and
-        `level_power`.
+        samples that train, but at least 300 and at most 1500; for "mlp" on images half of that
+        number, but at least 500 and at most 3000, and 300 for the refinement; for vectors 20 per
+        feature, but at least 150 and at most 1000. It decides what None means for `learning_rate`
+        and `level_power`.
     batch_size : int, default=None
         Samples per training step. None: 16 for "unet", 64 for "mlp". Scoring does not use it.
     learning_rate : float, default=None
-        Highest rate of the schedule. None: 3e-3 for "unet" with 1,000 steps or more, else 1e-3.
+        Highest rate of the schedule. None: 3e-3 on images for a phase of 1,000 steps or more, else
+        1e-3.
     optimizer : {"adamw", "radam", "adam"}, default="adamw"
         "radam" is the paper's, "adam" that of the rotation autoencoder.
     schedule : {"cosine", "plateau", "constant"}, default="cosine"
@@ -150,7 +155,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     backbone_ : str
         "unet" or "mlp".
     downsample_ : int
-        Side of the squares of pixels that the networks see as one; 1 without U-Nets.
+        Side of the squares of pixels that the networks see as one; 1 for vectors.
     image_shape_ : tuple (height, width, channels) or None
         None for vectors.
     n_features_in_ : int
@@ -189,6 +194,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     array([ 1, -1])
     """
 
+    _PHASES = ("restoration", "refinement")
     _ARCHITECTURE = ("refine", "embed", "mask", "width", "n_blocks", "n_resolutions")
 
     def __init__(
@@ -207,7 +213,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         downsample: int | None = None,
         level_power: float | None = None,
         levels_per_sample: int = 4,
-        max_iter: int | None = None,
+        max_iter: int | tuple[int, int] | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
         optimizer: str = "adamw",
@@ -353,12 +359,12 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
             check_real("level_power", self.level_power, owner, 0, math.inf)
         super()._check_params()
 
-    def _resolve(self, seed: int) -> None:
-        self.backbone_ = self._resolve_backbone()
+    def _resolve(self, X: NDArray[Any], seed: int) -> None:
+        self.backbone_ = self._resolve_backbone(X)
         self.downsample_ = self._resolve_downsample()
         self.noise_seed_ = seed
 
-    def _resolve_backbone(self) -> str:
+    def _resolve_backbone(self, X: NDArray[Any]) -> str:
         if self.backbone == "unet" and self.image_shape_ is None:
             raise ValueError(
                 f"The parameter 'backbone' of {type(self).__name__} is 'unet', which needs images, "
@@ -366,11 +372,11 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
                 "image_shape."
             )
         if self.backbone == "auto":
-            return "mlp" if self.image_shape_ is None else "unet"
+            return choose_backbone(Samples(X, self.scaler_, self.image_shape_))
         return self.backbone
 
     def _resolve_downsample(self) -> int:
-        if not self._takes_images() or self.image_shape_ is None:
+        if self.image_shape_ is None:
             return 1
         side = min(self.image_shape_[:2])
         if self.downsample is not None and self.downsample > side:
@@ -381,49 +387,42 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
             )
         if self.downsample is not None:
             return self.downsample
-        return next((n for n in _DOWNSAMPLE if side >= n * _LEAST_SIDE), 1)
+        return next((n for n in _DOWNSAMPLE if side >= n * self._recipe().least_side), 1)
+
+    def _recipe(self) -> Recipe:
+        return recipe(self.backbone_, images=self._takes_images())
 
     def _averaged(self) -> int:
         return self.downsample_
 
     def _design_network(self) -> MMRRNetwork:
         backbone: Callable[[int, int], nn.Module]
-        if self.backbone_ == "mlp" or self.image_shape_ is None:
-            channels = self.n_features_in_
-            backbone = partial(ResidualMLP, **self._sizes(_MLP_SIZES))
+        *shape, channels = self._seen_shape()
+        width, n_blocks = self._recipe().width, self._recipe().n_blocks
+        sizes = {"width": self.width or width, "n_blocks": self.n_blocks or n_blocks}
+        if self.backbone_ == "mlp":
+            backbone = partial(ResidualMLP, shape=tuple(shape), **sizes)
         else:
-            height, width, channels = downsampled(self.image_shape_, self.downsample_)
-            deepest = max(1, min(4, int(math.log2(min(height, width)))))  # to 2x2 at the least
-            sizes = _UNET_SIZES | {"n_resolutions": deepest}
-            backbone = partial(UNet, **self._sizes(sizes))
+            deepest = max(1, min(4, int(math.log2(min(shape)))))  # to 2x2 at the least
+            n_resolutions = self.n_resolutions or deepest
+            backbone = partial(UNet, n_resolutions=n_resolutions, **sizes)
         return MMRRNetwork(backbone, channels, self.refine, self.embed, self.mask)
 
-    def _sizes(self, defaults: dict[str, int]) -> dict[str, int]:
-        given = {name: getattr(self, name) for name in defaults}
-        return {name: defaults[name] if size is None else size for name, size in given.items()}
-
     def _default_batch_size(self) -> int:
-        return _BATCH_SIZE[self.backbone_]
+        return self._recipe().batch_size
 
-    def _default_max_iter(self, n_train: int) -> int:
-        if self._takes_images():
-            return int(np.clip(n_train // 4, *_UNET_MAX_ITER))
-        return int(np.clip(20 * self.n_features_in_, 150, 1000))  # few features learn fast
+    def _default_max_iter(self, n_train: int) -> tuple[int, int]:
+        return self._recipe().max_iter(n_train, self.n_features_in_)
 
     def _default_learning_rate(self, max_iter: int) -> float:
-        long = self._takes_images() and max_iter >= _UNET_LEARNS_LOW_LEVELS
-        return 3e-3 if long else 1e-3
+        return default_learning_rate(self._takes_images(), max_iter)
 
-    def _default_level_power(self, max_iter: int) -> float:
-        short = self._takes_images() and max_iter < _UNET_LEARNS_LOW_LEVELS
-        return 3.0 if short else 1.0
-
-    def _takes_images(self) -> bool:
+    def _convolves(self) -> bool:
         return self.backbone_ == "unet"
 
-    def _phases(self, network: MMRRNetwork, max_iter: int) -> Iterator[Phase]:
+    def _phases(self, network: MMRRNetwork, max_iter: tuple[int, ...]) -> Iterator[Phase]:
         """The two phases of section 3.4; the second sees the first one's best weights."""
-        power = self.level_power or self._default_level_power(max_iter)
+        power = self.level_power or default_level_power(self.backbone_, max_iter[0])
 
         def restored(
             x: Tensor, generator: torch.Generator

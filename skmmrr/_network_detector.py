@@ -15,7 +15,7 @@ from skmmrr._data import Samples, Scaler
 from skmmrr._device import TRAINING_PRECISIONS, module_to_device, resolve_device, resolve_precision
 from skmmrr._random import draw_seed, torch_generator
 from skmmrr._training import OPTIMIZERS, SCHEDULES, Budget, History, Phase, run_phase
-from skmmrr._validation import check_integer, check_option, check_real
+from skmmrr._validation import check_integer, check_option, check_real, check_steps
 
 
 class NetworkDetector(BaseDetector):
@@ -28,8 +28,9 @@ class NetworkDetector(BaseDetector):
     """
 
     _ARCHITECTURE: ClassVar[tuple[str, ...]]  # parameters that shape the network
+    _PHASES: ClassVar[tuple[str, ...]] = ("training",)
 
-    max_iter: int | None
+    max_iter: int | tuple[int, ...] | None
     batch_size: int | None
     learning_rate: float | None
     optimizer: str
@@ -77,8 +78,8 @@ class NetworkDetector(BaseDetector):
         device = resolve_device(self.device, type(self).__name__)
         X = self._validate_X(X, reset=True)
         seed = draw_seed(self.random_state)
-        self._resolve(seed)
         self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
+        self._resolve(X, seed)
 
         validation, train = self._split(len(X), seed)
         network = self._build_network()
@@ -87,9 +88,10 @@ class NetworkDetector(BaseDetector):
         if self.precision == "float64":
             network.double()
         module_to_device(network, device)
-        samples, budget = self._samples(X, network), self._budget(len(train), device)
+        samples, max_iter = self._samples(X, network), self._resolve_max_iter(len(train))
         self.history_, n_iter = {}, []
-        for phase in self._phases(network, budget.max_iter):
+        for phase, steps in zip(self._phases(network, max_iter), max_iter, strict=False):
+            budget = self._budget(steps, device)
             result = run_phase(phase, samples, train, validation, budget, seed)
             self.history_[phase.name] = result.history
             n_iter.append(result.n_iter)
@@ -104,10 +106,11 @@ class NetworkDetector(BaseDetector):
     def _check_params(self) -> None:
         """Check what does not depend on X; subclasses add their own."""
         owner = type(self).__name__
-        for name in ("max_iter", "batch_size"):
-            if getattr(self, name) is not None:
-                remedy = "None chooses from the data."
-                check_integer(name, getattr(self, name), owner, minimum=1, remedy=remedy)
+        remedy = "None chooses from the data."
+        if self.max_iter is not None:
+            check_steps("max_iter", self.max_iter, owner, self._PHASES, remedy)
+        if self.batch_size is not None:
+            check_integer("batch_size", self.batch_size, owner, minimum=1, remedy=remedy)
         if self.learning_rate is not None:
             check_real("learning_rate", self.learning_rate, owner, 0, np.inf)
         check_option("optimizer", self.optimizer, owner, OPTIMIZERS)
@@ -117,7 +120,7 @@ class NetworkDetector(BaseDetector):
         self._check_contamination()
 
     @abstractmethod
-    def _resolve(self, seed: int) -> None:
+    def _resolve(self, X: NDArray[Any], seed: int) -> None:
         """Set the attributes that X and the seed decide before a network is built."""
 
     @abstractmethod
@@ -125,16 +128,16 @@ class NetworkDetector(BaseDetector):
         """The network; its method ``initialise(generator)`` draws all weights."""
 
     @abstractmethod
-    def _phases(self, network: Any, max_iter: int) -> Iterator[Phase]:
-        """What is trained, one phase after the other, in so many steps each."""
+    def _phases(self, network: Any, max_iter: tuple[int, ...]) -> Iterator[Phase]:
+        """What is trained, one phase after the other, in so many steps."""
 
     @abstractmethod
     def _default_batch_size(self) -> int:
         """What None means for `batch_size`."""
 
     @abstractmethod
-    def _default_max_iter(self, n_train: int) -> int:
-        """What None means for `max_iter`."""
+    def _default_max_iter(self, n_train: int) -> tuple[int, ...]:
+        """What None means for `max_iter`: the steps of each phase."""
 
     @abstractmethod
     def _default_learning_rate(self, max_iter: int) -> float:
@@ -147,12 +150,23 @@ class NetworkDetector(BaseDetector):
         """Whether the network takes images of (n, channels, height, width), not vectors."""
         return self.image_shape_ is not None
 
+    def _convolves(self) -> bool:
+        """Whether convolutions are most of the network's work."""
+        return self._takes_images()
+
     def _averaged(self) -> int:
         """Side of the squares of pixels of whose means the network's images are made."""
         return 1
 
-    def _budget(self, n_train: int, device: torch.device) -> Budget:
-        max_iter = self.max_iter or self._default_max_iter(n_train)
+    def _resolve_max_iter(self, n_train: int) -> tuple[int, ...]:
+        """Steps of each phase."""
+        if self.max_iter is None:
+            return self._default_max_iter(n_train)
+        if isinstance(self.max_iter, tuple):
+            return self.max_iter
+        return (self.max_iter,) * len(self._PHASES)
+
+    def _budget(self, max_iter: int, device: torch.device) -> Budget:
         return Budget(
             max_iter=max_iter,
             batch_size=self.batch_size or self._default_batch_size(),
@@ -165,7 +179,7 @@ class NetworkDetector(BaseDetector):
         )
 
     def _dtype(self, device: torch.device) -> torch.dtype:
-        return resolve_precision(self.precision, device, self._takes_images())
+        return resolve_precision(self.precision, device, self._convolves())
 
     def _samples(self, X: NDArray[Any], network: nn.Module) -> Samples:
         """Samples as the network takes them."""

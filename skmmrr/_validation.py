@@ -17,6 +17,20 @@ def check_integer(name: str, value: Any, owner: str, minimum: int, remedy: str =
     return number
 
 
+def check_steps(
+    name: str, value: Any, owner: str, phases: tuple[str, ...], remedy: str = ""
+) -> None:
+    """Check for an int that is at least 1, or a tuple of one for each of several phases."""
+    if not isinstance(value, tuple):
+        check_integer(name, value, owner, minimum=1, remedy=remedy)
+    elif len(phases) == 1 or len(value) != len(phases):
+        names = f", or a tuple ({', '.join(phases)}) of ints" if len(phases) > 1 else ""
+        raise ValueError(_message(name, value, owner, f"an int of at least 1{names}", remedy))
+    else:
+        for steps in value:
+            check_integer(name, steps, owner, minimum=1, remedy=remedy)
+
+
 def check_real(
     name: str,
     value: Any,

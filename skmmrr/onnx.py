@@ -122,13 +122,12 @@ class ScoringGraph(nn.Module):
     def __init__(self, detector: MMRRDetector) -> None:
         super().__init__()
         self.network = copy.deepcopy(detector.network_).float().eval()
-        self.convolutional = detector._takes_images()
         self.image_shape, self.n_features = detector.image_shape_, detector.n_features_in_
         self.downsample = detector.downsample_
         self.offset, self.refined = float(detector.offset_), detector.refine
         levels, weights = detector._quadrature()
         shape: tuple[int, ...] = (self.n_features,)
-        if self.convolutional and self.image_shape is not None:
+        if self.image_shape is not None:
             height, width, channels = downsampled(self.image_shape, self.downsample)
             shape = (channels, height, width)
         draws = draws_of_levels(levels, shape, detector.noise_seed_, self.network.masking.random)
@@ -151,7 +150,7 @@ class ScoringGraph(nn.Module):
         """Anomaly scores, decisions and maps."""
         flat = (X.flatten(1).double() - self.centre) / self.half_range
         x = flat.clamp(-LARGEST, LARGEST).float()
-        if self.convolutional and self.image_shape is not None:
+        if self.image_shape is not None:
             x = x.view(-1, *self.image_shape).permute(0, 3, 1, 2).contiguous()
             x = average_squares(x, self.downsample)
         embedding, logits = self.network.encode(x)
@@ -164,7 +163,7 @@ class ScoringGraph(nn.Module):
             if self.refined:
                 output = self.network.refine(x, embedding, mask, draws.noise, output)
             error = squared_error(x, output)
-            error = (error.movedim(1, -1) if self.convolutional else error).flatten(1)
+            error = (error if self.image_shape is None else error.movedim(1, -1)).flatten(1)
             return total + weight * error, error.mean(1)
 
         per_level = [self.levels, self.weights, self.noise]

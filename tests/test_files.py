@@ -26,8 +26,8 @@ from skmmrr.baselines import (
 SEED = dict(random_state=0)
 ON_IMAGES = {
     "MMRR": MMRRDetector(3, max_iter=2, width=8, **SEED),
-    "MMRR, averaged": MMRRDetector(3, max_iter=2, width=8, downsample=3, **SEED),
-    "MMRR, mlp": MMRRDetector(3, max_iter=2, backbone="mlp", mask="bernoulli", **SEED),
+    "MMRR, averaged": MMRRDetector(3, max_iter=2, backbone="unet", width=8, downsample=3, **SEED),
+    "MMRR, mlp": MMRRDetector(3, max_iter=(2, 1), backbone="mlp", mask="bernoulli", **SEED),
     "MMRR, ablated": MMRRDetector(3, max_iter=2, width=8, refine=False, embed=False, **SEED),
     "MMRR, float64": MMRRDetector(3, max_iter=2, width=8, precision="float64", **SEED),
     "rotation": RotationAutoencoderDetector(max_iter=2, batch_size=8, **SEED),
@@ -179,7 +179,7 @@ def rewrite(path, change):
 @pytest.mark.parametrize(
     ("key", "value", "found"),
     [
-        ("version", "1", "version 1 and this skmmrr reads 2"),
+        ("version", "1", "version 1 and this skmmrr reads 3"),
         ("format", "something", "something else"),
         ("content", "{}", "does not match its digest"),
         ("sha256", "0", "does not match its digest"),

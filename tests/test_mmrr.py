@@ -37,10 +37,11 @@ def test_tells_uniform_outliers_from_blobs():
     assert (detector.predict(X[:100]) == 1).mean() > 0.8
 
 
-def test_anomaly_map_points_at_the_changed_pixels():
+@pytest.mark.parametrize("backbone", ["unet", "mlp"])
+def test_anomaly_map_points_at_the_changed_pixels(backbone):
     images = np.tile(np.linspace(0, 1, 8), (30, 8, 1))
     images = images + 0.02 * np.random.default_rng(0).normal(size=images.shape)
-    detector = MMRRDetector(n_levels=5, max_iter=60, width=8, random_state=0).fit(images[:29])
+    detector = MMRRDetector(5, backbone=backbone, max_iter=60, random_state=0).fit(images[:29])
     broken = images[29:].copy()
     broken[0, 2:4, 0:2] = 1.0
     where = detector.anomaly_map(broken)[0]
@@ -89,22 +90,32 @@ def test_any_height_width_and_channel_count(shape):
 
 
 @pytest.mark.parametrize(
-    ("sides", "expected"),
-    [((6, 40), 1), ((8, 8), 1), ((14, 20), 2), ((28, 28), 4), ((64, 30), 4), ((256, 256), 4)],
+    ("sides", "unet", "mlp"),
+    [
+        ((6, 40), 1, 1),
+        ((8, 8), 1, 1),
+        ((14, 20), 2, 1),
+        ((28, 28), 4, 2),
+        ((64, 55), 4, 2),
+        ((256, 256), 4, 4),
+    ],
 )
-def test_large_images_are_averaged_down_by_default(sides, expected):
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_large_images_are_averaged_down_by_default(sides, unet, mlp):
     X = np.random.default_rng(0).random((4, *sides))
-    detector = MMRRDetector(2, max_iter=1, width=8, n_resolutions=1, random_state=0).fit(X)
-    assert detector.downsample_ == expected
+    detector = MMRRDetector(2, max_iter=1, width=8, n_resolutions=1, random_state=0)
+    assert detector.set_params(backbone="unet").fit(X).downsample_ == unet
+    assert detector.set_params(backbone="mlp").fit(X).downsample_ == mlp
 
 
-def test_networks_see_the_means_of_squares():
+@pytest.mark.parametrize("backbone", ["unet", "mlp"])
+def test_networks_see_the_means_of_squares(backbone):
     X = np.random.default_rng(0).random((6, 12, 8, 3))
     means = X.reshape(6, 6, 2, 4, 2, 3).mean(axis=(2, 4))
     means[0, 0, 0], means[0, 0, 1] = 0, 1  # the range that both learn
     X[0, :2, :2], X[0, :2, 2:4] = 0, 1
-    whole = MMRRDetector(**QUICK, downsample=2).fit(X)
-    small = MMRRDetector(**QUICK, downsample=1).fit(means)
+    whole = MMRRDetector(**QUICK, backbone=backbone, downsample=2).fit(X)
+    small = MMRRDetector(**QUICK, backbone=backbone, downsample=1).fit(means)
     assert_allclose(whole.explain(X).x, small.explain(means).x, atol=1e-6)
     maps = small.anomaly_map(means)
     assert_allclose(whole.anomaly_map(X), maps.repeat(2, axis=1).repeat(2, axis=2), rtol=0.05)
@@ -114,24 +125,6 @@ def test_networks_see_the_means_of_squares():
 def test_squares_larger_than_the_image_are_refused():
     with pytest.raises(ValueError, match=r"'downsample'.*at most.*5 pixels\. Got 6\."):
         MMRRDetector(**QUICK, downsample=6).fit(np.random.default_rng(0).random((6, 9, 5)))
-
-
-@pytest.mark.parametrize(("n", "n_iter"), [(40, 300), (1500, 356)])
-def test_steps_grow_with_the_number_of_images(n, n_iter):
-    detector = MMRRDetector().set_params(image_shape=(4, 4))
-    detector.backbone_ = "unet"
-    assert detector._budget(int(0.95 * n), torch.device("cpu")).max_iter == n_iter
-
-
-@pytest.mark.parametrize(
-    ("backbone", "max_iter", "rate", "power"),
-    [("unet", 999, 1e-3, 3.0), ("unet", 1000, 3e-3, 1.0), ("mlp", 999, 1e-3, 1.0)],
-)
-def test_few_steps_practise_low_levels_at_a_low_rate(backbone, max_iter, rate, power):
-    detector = MMRRDetector(max_iter=max_iter)
-    detector.backbone_ = backbone
-    assert detector._budget(100, torch.device("cpu")).learning_rate == rate
-    assert detector._default_level_power(max_iter) == power
 
 
 @pytest.mark.parametrize("downsample", [2, 3, 7])
@@ -152,10 +145,21 @@ def test_read_only_memmap_of_bytes_is_read_in_batches(tmp_path, images):
     assert_array_equal(MMRRDetector(**QUICK).fit(X).score_samples(X), expected)
 
 
-def test_mlp_takes_images_too(images):
-    detector = MMRRDetector(**QUICK, backbone="mlp").fit(images)
-    assert detector.anomaly_map(images).shape == images.shape
-    assert detector.downsample_ == 1
+@pytest.mark.parametrize("backbone", ["unet", "mlp"])
+def test_every_backbone_takes_images_flat_or_not(images, backbone):
+    detector = MMRRDetector(**QUICK, backbone=backbone, image_shape=(8, 8)).fit(images)
+    flat = images.reshape(len(images), -1)
+    assert_array_equal(detector.score_samples(flat), detector.score_samples(images))
+    assert detector.anomaly_map(flat).shape == images.shape
+    assert detector.explain(flat[:2]).restored.shape == (2, 3, 8, 8)
+
+
+def test_aligned_images_take_perceptrons_and_others_u_nets(images):
+    rng = np.random.default_rng(0)
+    shifted = np.array([np.roll(x, rng.integers(8, size=2), axis=(0, 1)) for x in images])
+    assert MMRRDetector(**QUICK).fit(images).backbone_ == "mlp"
+    assert MMRRDetector(**QUICK).fit(shifted).backbone_ == "unet"
+    assert MMRRDetector(**QUICK, backbone="unet").fit(images).backbone_ == "unet"
 
 
 @pytest.mark.parametrize(
@@ -349,6 +353,12 @@ def test_history_and_n_iter_report_both_phases(image_detector):
         assert set(log) == {"step", "train_loss", "validation_loss", "learning_rate"}
 
 
+def test_phases_may_have_budgets_of_their_own(images):
+    detector = MMRRDetector(**{**QUICK, "max_iter": (4, 3)}).fit(images)
+    assert_array_equal(detector.n_iter_, [4, 3])
+    assert_array_equal(MMRRDetector(**QUICK, refine=False).fit(images).n_iter_, [2])
+
+
 def test_ctrl_c_leaves_a_fitted_estimator(monkeypatch, vectors):
     calls = 0
 
@@ -452,6 +462,8 @@ def test_html_repr_names_the_class():
         ({"image_shape": 5}, ValueError, r"'image_shape'.*\(height, width\)"),
         ({"image_shape": (5, 0)}, ValueError, "positive ints"),
         ({"max_iter": 0}, ValueError, "'max_iter'.*at least 1.*None chooses"),
+        ({"max_iter": (5, 0)}, ValueError, "'max_iter'.*at least 1.*None chooses"),
+        ({"max_iter": (5,)}, ValueError, r"'max_iter'.*\(restoration, refinement\).*Got \(5,\)"),
         ({"batch_size": 1.5}, TypeError, "'batch_size'.*Got 1.5"),
         ({"learning_rate": -1}, ValueError, "'learning_rate'"),
         ({"downsample": 0}, ValueError, "'downsample'"),

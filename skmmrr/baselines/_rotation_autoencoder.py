@@ -283,7 +283,7 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         weights = {"rec": self.reconstruction_weight, "cls": self.classification_weight}
         return [part for part, weight in weights.items() if weight]
 
-    def _resolve(self, seed: int) -> None:
+    def _resolve(self, X: NDArray[Any], seed: int) -> None:
         if not self._takes_images():
             raise ValueError(
                 f"{type(self).__name__} takes images of shape (n, height, width[, channels]). Got "
@@ -300,14 +300,14 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
     def _default_batch_size(self) -> int:
         return _BATCH_SIZE
 
-    def _default_max_iter(self, n_train: int) -> int:
+    def _default_max_iter(self, n_train: int) -> tuple[int]:
         steps = math.ceil(_N_EPOCHS * n_train / (self.batch_size or _BATCH_SIZE))
-        return max(_FEWEST_STEPS, steps)
+        return (max(_FEWEST_STEPS, steps),)
 
     def _default_learning_rate(self, max_iter: int) -> float:
         return _LEARNING_RATE
 
-    def _phases(self, network: RotationAutoencoder, max_iter: int) -> Iterator[Phase]:
+    def _phases(self, network: RotationAutoencoder, max_iter: tuple[int, ...]) -> Iterator[Phase]:
         """The one phase: both tasks at once, equation (3.10)."""
 
         def loss(x: Tensor, generator: torch.Generator) -> Tensor:

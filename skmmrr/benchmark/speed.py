@@ -188,7 +188,7 @@ def _shipped_step(
     detector: MMRRDetector, network: MMRRNetwork, x: Tensor, dtype: torch.dtype
 ) -> Callable[[], None]:
     generator = torch_generator(0, "training", device=x.device)
-    phases = list(detector._phases(network, 1))
+    phases = list(detector._phases(network, (1, 1)))
     optimizers = [torch.optim.AdamW(p.module.parameters(), lr=1e-4, fused=True) for p in phases]
 
     def step() -> None:

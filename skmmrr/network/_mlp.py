@@ -1,4 +1,6 @@
-"""Residual multilayer perceptron: the backbone for vectors."""
+"""Residual multilayer perceptron: the backbone for vectors, and for images that are aligned."""
+
+import math
 
 from torch import Tensor, nn
 
@@ -10,19 +12,33 @@ class ResidualMLP(nn.Module):
 
     Parameters
     ----------
-    in_features, out_features : int
+    in_channels, out_channels : int
+        Features, for vectors.
     width : int
         Hidden features.
     n_blocks : int
         Number of residual blocks.
+    shape : tuple of int, default=()
+        Height and width of images.
     """
 
-    def __init__(self, in_features: int, out_features: int, width: int, n_blocks: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        width: int,
+        n_blocks: int,
+        shape: tuple[int, ...] = (),
+    ) -> None:
         super().__init__()
-        self.stem = nn.Linear(in_features, width)
+        self.shape, pixels = shape, math.prod(shape)
+        self.stem = nn.Linear(in_channels * pixels, width)
         self.blocks = nn.Sequential(*(ResidualLinearBlock(width) for _ in range(n_blocks)))
-        self.head = nn.Sequential(nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, out_features))
+        self.head = nn.Sequential(
+            nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, out_channels * pixels)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (n, in_features) to (n, out_features)."""
-        return self.head(self.blocks(self.stem(x)))
+        """Map (n, in_channels, *shape) to (n, out_channels, *shape)."""
+        output = self.head(self.blocks(self.stem(x.flatten(1))))
+        return output.unflatten(1, (-1, *self.shape)) if self.shape else output
