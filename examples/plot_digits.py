@@ -7,8 +7,8 @@ MMRR learns one digit of scikit-learn's own data from about a hundred images, an
 shown the rest of them and all other digits. The table compares it with the classical detectors;
 the pictures show what the networks keep and restore, and where they find a digit abnormal.
 
-All ten digits take some minutes on two cores; ``python examples/plot_digits.py --digits 8``
-takes one.
+All ten digits take two minutes on two cores; ``python examples/plot_digits.py --digits 8`` is
+one of them alone.
 """
 
 # %%

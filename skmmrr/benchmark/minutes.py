@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from skmmrr import MMRRDetector, PAPER_32x32
 from skmmrr.benchmark.report import unique
 from skmmrr.benchmark.results import Row
@@ -20,8 +22,8 @@ _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # minutes
 _FEW: dict[str, Any] = {"level_rule": "gauss-legendre", "n_levels": 8}
 _PAPER: dict[str, Any] = {**PAPER_32x32, **_FEW}
 _TAKEN = {"paper's settings": {"n_train": 1000, "n_test": 100}}  # two steps need no more
-_WAYS: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {  # parameters, steps of each phase
-    "default": (_FEW, (50, 150, 500, 1500)),
+_WAYS: dict[str, tuple[dict[str, Any], tuple[int | None, ...]]] = {  # parameters, steps of phases
+    "default": (_FEW, (50, 150, 500, 1500, None)),
     "downsample=2": ({**_FEW, "downsample": 2}, (50, 150, 500, 1500)),
     "paper's settings": (_PAPER, (2,)),  # a step takes most of a minute
 }
@@ -70,7 +72,10 @@ def measure_minutes(
 
 def _detectors(way: str) -> dict[str, MMRRDetector]:
     parameters, budgets = _WAYS[way]
-    return {f"{way}, {n} steps": MMRRDetector(**{**parameters, "max_iter": n}) for n in budgets}
+    return {
+        f"{way}, {n or 'its own'} steps": MMRRDetector(**{**parameters, "max_iter": n})
+        for n in budgets
+    }
 
 
 def draw_minutes(rows: list[Row], picture: str | os.PathLike[str]) -> None:
@@ -83,9 +88,12 @@ def draw_minutes(rows: list[Row], picture: str | os.PathLike[str]) -> None:
     for ax, dataset in zip(axes[0], datasets, strict=True):
         own = [row for row in rows if row["dataset"] == dataset]
         for way in unique([row | {"way": _way(row)} for row in own], "way"):
-            line = [row for row in own if _way(row) == way]
-            minutes = [float(row["fit_seconds"]) / 60 for row in line]
-            ax.plot(minutes, [float(row["auroc"]) for row in line], "o-", label=way)
+            found = [
+                (float(row["fit_seconds"]) / 60, float(row["auroc"]))
+                for row in own
+                if _way(row) == way
+            ]
+            ax.plot(*np.array(sorted(found)).T, "o-", label=way)
         ax.axhline(0.5, color="grey", linewidth=0.8)
         ax.set(xscale="log", xlabel="minutes of fit", title=f"{dataset}, {own[0]['class']}")
         low, high = ax.get_xlim()
