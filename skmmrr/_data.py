@@ -11,7 +11,7 @@ from torch.nn import functional as F
 # Values this far beyond the training range say all they can say, and their squares stay finite.
 LARGEST = 1e6
 
-_ALIGNMENT_SAMPLES = 1000
+_ALIGNMENT_SAMPLES, _ALIGNMENT_ELEMENTS = 1000, 2**24  # at most
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,10 @@ def share_of_mean_image(samples: Samples) -> float:
     """How well images are aligned: the share of the pixels' variance that their mean explains.
 
     Adjusted for the number of images, so that noise has 0; pictures that all show the same have 1.
-    Of many images, a thousand are looked at.
+    Of many images a thousand are looked at, of large ones less.
     """
-    index = np.unique(np.linspace(0, len(samples) - 1, _ALIGNMENT_SAMPLES).astype(np.intp))
+    n = max(2, min(_ALIGNMENT_SAMPLES, _ALIGNMENT_ELEMENTS // samples.X.shape[1]))
+    index = np.unique(np.linspace(0, len(samples) - 1, n).astype(np.intp))
     x = samples.batch(index).double()
     total = x.var(dim=(0, 2, 3)).mean()  # about the mean colour
     within = x.var(dim=0).mean()  # about the mean image

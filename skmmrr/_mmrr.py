@@ -73,7 +73,8 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         Networks of all four roles: U-Nets of wide residual blocks for images, as in the paper, or
         residual multilayer perceptrons for vectors and images. "auto" takes perceptrons for images
         that are aligned, where a pixel's place has a meaning: whose mean image explains at least a
-        quarter of the pixels' variance. They detect better there, and are faster.
+        quarter of the pixels' variance, and of which they see at most 16,384 values (see
+        `downsample`). They detect better there, and are faster.
     image_shape : tuple (height, width) or (height, width, channels), default=None
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
@@ -361,7 +362,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
 
     def _resolve(self, X: NDArray[Any], seed: int) -> None:
         self.backbone_ = self._resolve_backbone(X)
-        self.downsample_ = self._resolve_downsample()
+        self.downsample_ = self._resolve_downsample(self.backbone_)
         self.noise_seed_ = seed
 
     def _resolve_backbone(self, X: NDArray[Any]) -> str:
@@ -372,10 +373,11 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
                 "image_shape."
             )
         if self.backbone == "auto":
-            return choose_backbone(Samples(X, self.scaler_, self.image_shape_))
+            side = self._resolve_downsample("mlp")
+            return choose_backbone(Samples(X, self.scaler_, self.image_shape_, downsample=side))
         return self.backbone
 
-    def _resolve_downsample(self) -> int:
+    def _resolve_downsample(self, backbone: str) -> int:
         if self.image_shape_ is None:
             return 1
         side = min(self.image_shape_[:2])
@@ -387,7 +389,8 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
             )
         if self.downsample is not None:
             return self.downsample
-        return next((n for n in _DOWNSAMPLE if side >= n * self._recipe().least_side), 1)
+        least_side = recipe(backbone, images=True).least_side
+        return next((n for n in _DOWNSAMPLE if side >= n * least_side), 1)
 
     def _recipe(self) -> Recipe:
         return recipe(self.backbone_, images=self._takes_images())

@@ -3,6 +3,7 @@
 How the numbers were found is told in docs/results/performance.md.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +11,11 @@ import numpy as np
 from skmmrr._data import Samples, share_of_mean_image
 
 # Least share of the mean image in the pixels' variance of images that perceptrons are to take:
-# between the 0.05 and less of CIFAR-10's automobiles and deer and the 0.34 and more of MNIST's
+# between the 0.06 and less of CIFAR-10's automobiles and deer and the 0.41 and more of MNIST's
 # 2, 5 and 8, on which U-Nets and perceptrons, respectively, detect better.
 _ALIGNED = 0.25
+
+_LARGEST_FOR_MLP = 2**14  # elements, such as 64x64 pixels of three colours: 40 million weights
 
 _LONG = 1000  # steps of a phase, from which networks for images bear a high rate
 
@@ -76,14 +79,20 @@ _VECTOR_MLP = Recipe(
 
 
 def choose_backbone(samples: Samples) -> str:
-    """Perceptrons for vectors and for images that are aligned, U-Nets for all other images.
+    """Perceptrons for vectors and for small images that are aligned, U-Nets for all other images.
 
     Where the mean image says much, a pixel's place has a meaning. A perceptron learns it, and
     fails elsewhere; convolutions restore a stroke or an edge anywhere, of an anomaly too.
+
+    Parameters
+    ----------
+    samples : Samples
+        As perceptrons would see them.
     """
-    if samples.image_shape is None or share_of_mean_image(samples) >= _ALIGNED:
+    if samples.image_shape is None:
         return "mlp"
-    return "unet"
+    small = math.prod(samples.shape) <= _LARGEST_FOR_MLP
+    return "mlp" if small and share_of_mean_image(samples) >= _ALIGNED else "unet"
 
 
 def recipe(backbone: str, images: bool) -> Recipe:

@@ -162,6 +162,14 @@ def test_aligned_images_take_perceptrons_and_others_u_nets(images):
     assert MMRRDetector(**QUICK, backbone="unet").fit(images).backbone_ == "unet"
 
 
+def test_images_too_large_for_perceptrons_take_u_nets():
+    pattern = np.random.default_rng(0).random((1, 160, 104))
+    alike = np.repeat(pattern, 4, axis=0)
+    detector = MMRRDetector(2, max_iter=1, width=8, n_resolutions=1, random_state=0)
+    assert detector.set_params(downsample=4).fit(alike).backbone_ == "mlp"
+    assert detector.set_params(downsample=1).fit(alike).backbone_ == "unet"
+
+
 @pytest.mark.parametrize(
     "X",
     [
