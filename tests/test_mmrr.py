@@ -29,12 +29,12 @@ QUICK = dict(n_levels=3, max_iter=2, width=8, random_state=0)
 def test_tells_uniform_outliers_from_blobs():
     rng = np.random.default_rng(0)
     centres = np.array([[0, 0], [4, 4], [-3, 5]])
-    blobs = centres[rng.integers(3, size=400)] + 0.6 * rng.normal(size=(400, 2))
-    X = np.concatenate([blobs[300:], rng.uniform(-8, 10, size=(100, 2))])
+    blobs = centres[rng.integers(3, size=1300)] + 0.6 * rng.normal(size=(1300, 2))
+    X = np.concatenate([blobs[1200:], rng.uniform(-8, 10, size=(100, 2))])
     y = np.repeat([1, -1], 100)
-    detector = MMRRDetector(random_state=0).fit(blobs[:300])
-    assert roc_auc_score(y, detector.score_samples(X)) > 0.93
-    assert (detector.predict(X[:100]) == 1).mean() > 0.8
+    detector = MMRRDetector(random_state=0).fit(blobs[:1200])
+    assert roc_auc_score(y, detector.score_samples(X)) > 0.95
+    assert (detector.predict(X[:100]) == 1).mean() > 0.85  # 60 held-out ones set the threshold
 
 
 @pytest.mark.parametrize("backbone", ["unet", "mlp"])
