@@ -21,14 +21,15 @@ def check_steps(
     name: str, value: Any, owner: str, phases: tuple[str, ...], remedy: str = ""
 ) -> None:
     """Check for an int that is at least 1, or a tuple of one for each of several phases."""
-    if not isinstance(value, tuple):
-        check_integer(name, value, owner, minimum=1, remedy=remedy)
-    elif len(phases) == 1 or len(value) != len(phases):
-        names = f", or a tuple ({', '.join(phases)}) of ints" if len(phases) > 1 else ""
-        raise ValueError(_message(name, value, owner, f"an int of at least 1{names}", remedy))
-    else:
-        for steps in value:
-            check_integer(name, steps, owner, minimum=1, remedy=remedy)
+    allowed = "an int of at least 1"
+    if len(phases) > 1:
+        allowed += f", or a tuple ({', '.join(phases)}) of such ints"
+    message = _message(name, value, owner, allowed, remedy)
+    each = value if isinstance(value, tuple) and len(phases) > 1 else (value,) * len(phases)
+    if any(isinstance(n, bool) or not isinstance(n, numbers.Integral) for n in each):
+        raise TypeError(message)
+    if len(each) != len(phases) or min(each) < 1:
+        raise ValueError(message)
 
 
 def check_real(

@@ -472,6 +472,8 @@ def test_html_repr_names_the_class():
         ({"max_iter": 0}, ValueError, "'max_iter'.*at least 1.*None chooses"),
         ({"max_iter": (5, 0)}, ValueError, "'max_iter'.*at least 1.*None chooses"),
         ({"max_iter": (5,)}, ValueError, r"'max_iter'.*\(restoration, refinement\).*Got \(5,\)"),
+        ({"max_iter": ()}, ValueError, "'max_iter'"),
+        ({"max_iter": [5, 5]}, TypeError, r"'max_iter'.*or a tuple .*Got \[5, 5\]"),
         ({"batch_size": 1.5}, TypeError, "'batch_size'.*Got 1.5"),
         ({"learning_rate": -1}, ValueError, "'learning_rate'"),
         ({"downsample": 0}, ValueError, "'downsample'"),

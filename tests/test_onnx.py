@@ -55,10 +55,10 @@ def test_vectors(tmp_path, parameters):
     assert_same(detector, session(detector, tmp_path), X * [1, 2, 1, 1, 1], np.float64)
 
 
-@pytest.mark.parametrize("downsample", [1, 2])
-def test_grey_images_of_odd_size(tmp_path, downsample):
+@pytest.mark.parametrize(("backbone", "downsample"), [("unet", 1), ("unet", 2), ("mlp", 2)])
+def test_grey_images_of_odd_size(tmp_path, backbone, downsample):
     images = load_digits().images[:, :7, :5]
-    detector = MMRRDetector(2, **SMALL, n_resolutions=2, downsample=downsample).fit(images[:60])
+    detector = MMRRDetector(2, **SMALL, backbone=backbone, downsample=downsample).fit(images[:60])
     run = session(detector, tmp_path)
     assert run.get_inputs()[0].shape[1:] == [7, 5]
     assert_same(detector, run, images[:100], np.float32)
