@@ -15,7 +15,7 @@ from skmmrr._data import Samples, share_of_mean_image
 # 2, 5 and 8, on which U-Nets and perceptrons, respectively, detect better.
 _ALIGNED = 0.25
 
-_LARGEST_FOR_MLP = 2**14  # elements, such as 64x64 pixels of three colours: 40 million weights
+_LARGEST_FOR_MLP = 2**14  # elements, such as 64x64 pixels of three colours: 35 million weights
 
 _LONG = 1000  # steps of a phase, from which networks for images bear a high rate
 

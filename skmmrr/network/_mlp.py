@@ -41,4 +41,4 @@ class ResidualMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, in_channels, *shape)`` to ``(n, out_channels, *shape)``."""
         output = self.head(self.blocks(self.stem(x.flatten(1))))
-        return output.unflatten(1, (-1, *self.shape)) if self.shape else output
+        return output.unflatten(1, (-1, *self.shape))
