@@ -27,7 +27,7 @@ from torch import nn
 from skmmrr._data import Scaler
 
 FORMAT = "skmmrr detector"
-VERSION = 3  # 2: downsample_ of MMRRDetector; 3: its perceptrons take images as images
+VERSION = 4  # 2: downsample_ of MMRRDetector; 3: perceptrons take images; 4: ensembles
 
 _KIND = "kind"  # key that marks what JSON has no word for
 _SKLEARN: dict[str, type[BaseEstimator]] = {c.__name__: c for c in (PCA, OneClassSVM)}

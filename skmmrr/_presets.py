@@ -13,6 +13,7 @@ PAPER_32x32 = MappingProxyType(
         "width": 128,
         "n_blocks": 2,
         "n_resolutions": 4,
+        "n_estimators": 1,
         "optimizer": "radam",
         "learning_rate": 1e-4,
         "schedule": "plateau",

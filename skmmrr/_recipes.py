@@ -17,6 +17,8 @@ _ALIGNED = 0.25
 
 _LARGEST_FOR_MLP = 2**14  # elements, such as 64x64 pixels of three colours: 35 million weights
 
+_MEMBER_PIXELS = 256
+
 _LONG = 1000  # steps of a phase, from which networks for images bear a high rate
 
 
@@ -33,6 +35,8 @@ class Recipe(NamedTuple):
     steps_per_sample, steps_per_feature : float
     refinement_steps : int or None
         None: as many as the restoration.
+    most_members : int
+        Of an ensemble, where images are small.
     """
 
     width: int
@@ -43,12 +47,17 @@ class Recipe(NamedTuple):
     steps_per_sample: float = 0
     steps_per_feature: float = 0
     refinement_steps: int | None = None
+    most_members: int = 1
 
     def max_iter(self, n_train: int, n_features: int) -> tuple[int, int]:
         """Steps of the restoration and of the refinement."""
         wanted = self.steps_per_sample * n_train + self.steps_per_feature * n_features
         steps = int(np.clip(wanted, *self.steps))
         return steps, self.refinement_steps or steps
+
+    def n_members(self, n_pixels: int) -> int:
+        """Networks of an ensemble: as many as cost what one on 16x16 pixels does."""
+        return int(np.clip(_MEMBER_PIXELS // n_pixels, 1, self.most_members))
 
 
 _UNET = Recipe(
@@ -58,6 +67,7 @@ _UNET = Recipe(
     least_side=7,
     steps=(300, 1500),
     steps_per_sample=1 / 4,
+    most_members=4,
 )
 _IMAGE_MLP = Recipe(
     width=256,

@@ -6,7 +6,7 @@ or levels run out: a sample's score is the same alone, in any order and in any c
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from skmmrr._data import Samples
 from skmmrr._device import autocast, elements_per_chunk, to_device
 from skmmrr._random import torch_generator
-from skmmrr.network import Draws, MMRRNetwork
+from skmmrr.network import Draws, MMRREnsemble, MMRRNetwork
 
 # torch computes tanh and sigmoid of the elements that do not fill a vector of the CPU by another
 # formula. Chunks are whole vectors, so that no sample comes to lie there, or single samples.
@@ -61,7 +61,7 @@ def sample_chunks(
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some samples at some levels.
+    """Some samples at some levels, as one member of the ensemble sees them.
 
     Attributes
     ----------
@@ -82,20 +82,20 @@ class Chunk:
 
 
 @dataclass(frozen=True)
-class LevelEnsemble:
-    """The network, where it runs, and the seed of its noise.
+class LevelPasses:
+    """The networks, where they run, and the seed of their noise.
 
     Attributes
     ----------
-    network : MMRRNetwork
+    networks : MMRREnsemble
         In evaluation mode, on the device.
     refine : bool
         Whether to run the refinement network.
     noise_seed : int
-        One draw of noise per level, for all samples, made on the CPU from (seed, level).
+        One draw of noise per member and level, for all samples, made on the CPU from these three.
     """
 
-    network: MMRRNetwork
+    networks: MMRREnsemble
     refine: bool
     noise_seed: int
     device: torch.device
@@ -103,34 +103,48 @@ class LevelEnsemble:
 
     @torch.no_grad()
     def chunks(
-        self, samples: Samples, levels: NDArray[np.float64], verbose: int = 0
+        self,
+        samples: Samples,
+        levels: NDArray[np.float64],
+        members: Sequence[int],
+        verbose: int = 0,
     ) -> Iterator[Chunk]:
-        """Pass over all samples and levels; the embedding network sees a sample once."""
+        """Pass over all samples, some members and all levels; they embed a sample once."""
         n_levels, size = len(levels), math.prod(samples.shape)
         encoded, height, width = chunk_shape(size, n_levels, self.device)
         groups = list(padded_chunks(n_levels, width))
-        draws = [self._draws(samples, levels[index]) for _, index in groups]
+        draws = {
+            member: [self._draws(samples, levels[index], member) for _, index in groups]
+            for member in members
+        }
         for rows_kept, x in _batches(samples, encoded, self.device, verbose):
-            with autocast(self.dtype, self.device):
-                embedding, logits = self.network.encode(x)
-            for (levels_kept, _), (level, drawn) in zip(groups, draws, strict=True):
-                mask = self._masks(logits, level, drawn)
-                for start in range(rows_kept.start, rows_kept.stop, height):
-                    kept = slice(start, min(start + height, rows_kept.stop))
-                    part = slice(start - rows_kept.start, start - rows_kept.start + height)
-                    tensors = x[part], embedding[part], mask[part]
-                    yield self._chunk(kept, levels_kept, *tensors, drawn)
+            for member in members:
+                tools = self.networks[member], groups, draws[member]
+                yield from self._member_chunks(rows_kept, x, height, *tools)
 
-    def _masks(self, logits: Tensor, level: Tensor, draws: Draws) -> Tensor:
-        """Masks of all samples at all levels of a group, of shape (n_samples, n_levels, ...)."""
-        height, width = len(logits), len(level)
-        uniform = None if draws.uniform is None else _tile(draws.uniform, height)
-        logits = logits.repeat_interleave(width, dim=0)
-        mask = self.network.masking(logits, level.repeat(height), uniform)
-        return mask.unflatten(0, (height, width))
+    def _member_chunks(
+        self,
+        samples: slice,
+        x: Tensor,
+        height: int,
+        network: MMRRNetwork,
+        groups: list[tuple[slice, NDArray[np.intp]]],
+        draws: list[tuple[Tensor, Draws]],
+    ) -> Iterator[Chunk]:
+        """Pass some samples through one member, so many of them at a time at each level."""
+        with autocast(self.dtype, self.device):
+            embedding, logits = network.encode(x)
+        for (levels_kept, _), (level, drawn) in zip(groups, draws, strict=True):
+            mask = _masks(network, logits, level, drawn)
+            for start in range(samples.start, samples.stop, height):
+                kept = slice(start, min(start + height, samples.stop))
+                part = slice(start - samples.start, start - samples.start + height)
+                tensors = x[part], embedding[part], mask[part]
+                yield self._chunk(network, kept, levels_kept, *tensors, drawn)
 
     def _chunk(
         self,
+        network: MMRRNetwork,
         samples: slice,
         levels: slice,
         x: Tensor,
@@ -142,18 +156,20 @@ class LevelEnsemble:
         x_wide, embedding_wide = (t.repeat_interleave(width, dim=0) for t in (x, embedding))
         mask_wide, noise = mask.flatten(0, 1), _tile(draws.noise, height)
         with autocast(self.dtype, self.device):
-            restored = self.network.restore(embedding_wide, mask_wide, noise)
+            restored = network.restore(embedding_wide, mask_wide, noise)
             refined = restored
             if self.refine:
-                refined = self.network.refine(x_wide, embedding_wide, mask_wide, noise, restored)
+                refined = network.refine(x_wide, embedding_wide, mask_wide, noise, restored)
         s, g = samples.stop - samples.start, levels.stop - levels.start
         cut = [t.unflatten(0, (height, width))[:s, :g] for t in (mask_wide, restored, refined)]
         return Chunk(samples, levels, x[:s, None], embedding[:s, None], *cut)
 
-    def _draws(self, samples: Samples, levels: NDArray[np.float64]) -> tuple[Tensor, Draws]:
+    def _draws(
+        self, samples: Samples, levels: NDArray[np.float64], member: int
+    ) -> tuple[Tensor, Draws]:
         """The levels of a group, and its noise of shape (n_levels, ...)."""
         noise, uniform = draws_of_levels(
-            levels, samples.shape, self.noise_seed, self.network.masking.random
+            levels, samples.shape, self.noise_seed, member, self.networks[member].masking.random
         )
         level_tensor = torch.tensor(levels, dtype=torch.float32, device=self.device)
         return level_tensor, Draws(
@@ -162,13 +178,22 @@ class LevelEnsemble:
         )
 
 
+def _masks(network: MMRRNetwork, logits: Tensor, level: Tensor, draws: Draws) -> Tensor:
+    """Masks of all samples at all levels of a group, of shape (n_samples, n_levels, ...)."""
+    height, width = len(logits), len(level)
+    uniform = None if draws.uniform is None else _tile(draws.uniform, height)
+    logits = logits.repeat_interleave(width, dim=0)
+    mask = network.masking(logits, level.repeat(height), uniform)
+    return mask.unflatten(0, (height, width))
+
+
 def draws_of_levels(
-    levels: NDArray[np.float64], shape: tuple[int, ...], noise_seed: int, random: bool
+    levels: NDArray[np.float64], shape: tuple[int, ...], noise_seed: int, member: int, random: bool
 ) -> Draws:
     """What chance decides at each level, of shape (n_levels, *shape), for all samples alike."""
     noise, uniform = [], []
     for level in levels:
-        generator = torch_generator(noise_seed, "noise", float(level))
+        generator = torch_generator(noise_seed + (member << 32), "noise", float(level))
         noise.append(torch.rand(shape, generator=generator) * 2 - 1)
         if random:
             uniform.append(torch.rand(shape, generator=generator))

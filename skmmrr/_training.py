@@ -7,7 +7,7 @@ batches, schedules, validation, the best weights, progress and Ctrl-C, and nothi
 import copy
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -53,13 +53,14 @@ class Phase:
         Key of the history and label of the progress bar.
     module : nn.Module
         The part whose weights move, and whose best weights are kept.
-    loss : callable (x, generator) -> Tensor
-        Losses of a batch, of shape (n,); all that is random comes from the generator.
+    losses : sequence of callables (x, generator) -> Tensor
+        Losses of a batch, of shape (n,), one callable for each network that shares no weight with
+        the others; all that is random comes from the generator.
     """
 
     name: str
     module: nn.Module
-    loss: Callable[[Tensor, torch.Generator], Tensor]
+    losses: Sequence[Callable[[Tensor, torch.Generator], Tensor]]
 
 
 @dataclass(frozen=True)
@@ -177,11 +178,14 @@ def _train_step(
 ) -> Tensor:
     phase.module.train()
     optimizer.zero_grad()
-    with autocast(budget.dtype, budget.device):
-        loss = phase.loss(x, generator).mean()
-    loss.backward()
+    total = torch.zeros((), device=budget.device)
+    for loss_of in phase.losses:  # each backward at once, while its activations are in the cache
+        with autocast(budget.dtype, budget.device):
+            loss = loss_of(x, generator).mean()
+        loss.backward()
+        total += loss.detach()
     optimizer.step()
-    return loss.detach()
+    return total / len(phase.losses)
 
 
 @torch.no_grad()
@@ -195,9 +199,10 @@ def _validation_loss(
     chunk = max(budget.batch_size, _VALIDATION_SAMPLES[0])
     for start in range(0, len(rows), chunk):
         x = to_device(samples.batch(rows[start : start + chunk]), budget.device)
-        with autocast(budget.dtype, budget.device):
-            total += phase.loss(x, generator).mean(dtype=torch.float64).item() * len(x)
-    return total / len(rows)
+        for loss_of in phase.losses:
+            with autocast(budget.dtype, budget.device):
+                total += loss_of(x, generator).mean(dtype=torch.float64).item() * len(x)
+    return total / len(rows) / len(phase.losses)
 
 
 def _batches(

@@ -121,7 +121,7 @@ class ScoringGraph(nn.Module):
 
     def __init__(self, detector: MMRRDetector) -> None:
         super().__init__()
-        self.network = copy.deepcopy(detector.network_).float().eval()
+        self.networks = copy.deepcopy(detector.network_).float().eval()
         self.image_shape, self.n_features = detector.image_shape_, detector.n_features_in_
         self.downsample = detector.downsample_
         self.offset, self.refined = float(detector.offset_), detector.refine
@@ -130,14 +130,18 @@ class ScoringGraph(nn.Module):
         if self.image_shape is not None:
             height, width, channels = downsampled(self.image_shape, self.downsample)
             shape = (channels, height, width)
-        draws = draws_of_levels(levels, shape, detector.noise_seed_, self.network.masking.random)
+        draws = [
+            draws_of_levels(levels, shape, detector.noise_seed_, member, network.masking.random)
+            for member, network in enumerate(self.networks)
+        ]
         scaler = detector.scaler_
         self.register_buffer("centre", torch.as_tensor(scaler.centre, dtype=torch.float64))
         self.register_buffer("half_range", torch.as_tensor(scaler.half_range, dtype=torch.float64))
         self.register_buffer("levels", torch.as_tensor(levels, dtype=torch.float32))
         self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))
-        self.register_buffer("noise", draws.noise)
-        self.register_buffer("uniform", draws.uniform)
+        self.register_buffer("noise", torch.stack([drawn.noise for drawn in draws]))
+        uniform = [drawn.uniform for drawn in draws if drawn.uniform is not None]
+        self.register_buffer("uniform", torch.stack(uniform) if uniform else None)
 
     def example(self) -> Tensor:
         """Two samples of the input's shape and type."""
@@ -153,22 +157,8 @@ class ScoringGraph(nn.Module):
         if self.image_shape is not None:
             x = x.view(-1, *self.image_shape).permute(0, 3, 1, 2).contiguous()
             x = average_squares(x, self.downsample)
-        embedding, logits = self.network.encode(x)
-
-        def add_level(total: Tensor, level: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-            mean, weight, *drawn = level
-            draws = Draws(*(t.unsqueeze(0).expand_as(x) for t in drawn))
-            mask = self.network.masking(logits, mean.expand(x.shape[0]), draws.uniform)
-            output = self.network.restore(embedding, mask, draws.noise)
-            if self.refined:
-                output = self.network.refine(x, embedding, mask, draws.noise, output)
-            error = squared_error(x, output)
-            error = (error if self.image_shape is None else error.movedim(1, -1)).flatten(1)
-            return total + weight * error, error.mean(1)
-
-        per_level = [self.levels, self.weights, self.noise]
-        per_level += [] if self.uniform is None else [self.uniform]
-        maps, losses = scan(add_level, torch.zeros_like(x.flatten(1)), tuple(per_level))
+        results = [self._member(i, x) for i in range(len(self.networks))]
+        maps, losses = (torch.stack(parts).mean(0) for parts in zip(*results, strict=True))
         score = (losses * self.weights.unsqueeze(1)).sum(0)
         if self.image_shape is not None:
             height, width, channels = downsampled(self.image_shape, self.downsample)
@@ -176,6 +166,27 @@ class ScoringGraph(nn.Module):
             maps = maps.repeat_interleave(self.downsample, 1).repeat_interleave(self.downsample, 2)
             maps = maps[:, : self.image_shape[0], : self.image_shape[1]]
         return score, -score - self.offset, maps
+
+    def _member(self, index: int, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Weighted squared errors of the elements, and losses of the levels, of one network."""
+        network = self.networks[index]
+        embedding, logits = network.encode(x)
+
+        def add_level(total: Tensor, level: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
+            mean, weight, *drawn = level
+            draws = Draws(*(t.unsqueeze(0).expand_as(x) for t in drawn))
+            mask = network.masking(logits, mean.expand(x.shape[0]), draws.uniform)
+            output = network.restore(embedding, mask, draws.noise)
+            if self.refined:
+                output = network.refine(x, embedding, mask, draws.noise, output)
+            error = squared_error(x, output)
+            error = (error if self.image_shape is None else error.movedim(1, -1)).flatten(1)
+            return total + weight * error, error.mean(1)
+
+        per_level = [self.levels, self.weights, self.noise[index]]
+        per_level += [] if self.uniform is None else [self.uniform[index]]
+        maps, losses = scan(add_level, torch.zeros_like(x.flatten(1)), tuple(per_level))
+        return maps, losses
 
 
 def _onnx_ir() -> tuple[Any, Any]:

@@ -24,7 +24,9 @@ def vectors():
 
 @pytest.fixture(scope="session")
 def image_detector(images):
-    return MMRRDetector(5, backbone="unet", max_iter=20, width=8, random_state=0).fit(images[:60])
+    return MMRRDetector(
+        5, backbone="unet", n_estimators=1, max_iter=20, width=8, random_state=0
+    ).fit(images[:60])
 
 
 @pytest.fixture(scope="session")

@@ -265,6 +265,25 @@ def test_level_losses_follow_from_what_explain_returns(image_detector, images):
     assert_allclose(image_detector.level_losses(images[:3]), error, rtol=1e-5)
 
 
+def test_losses_and_maps_are_means_over_the_members(images):
+    detector = MMRRDetector(**QUICK, n_estimators=3).fit(images)
+    assert len(detector.network_) == 3
+    members = [detector.explain(images[:4], member=member) for member in range(3)]
+    errors = [np.square(m.x[:, None] - m.refined) for m in members]
+    losses = [error.mean(axis=(2, 3)) for error in errors]
+    assert_allclose(detector.level_losses(images[:4]), np.mean(losses, axis=0), rtol=1e-5)
+    assert_allclose(detector.anomaly_map(images[:4]), np.mean(errors, axis=(0, 2)), rtol=1e-5)
+    distances = [np.abs(losses[i] - losses[j]).min() for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert min(distances) > 0  # other weights, and other noise
+
+
+def test_a_member_alone_is_a_detector_of_one(images):
+    alone, three = (MMRRDetector(**QUICK, n_estimators=n).fit(images) for n in (1, 3))
+    three.network_ = three.network_[:1]
+    three.network_.load_state_dict(alone.network_.state_dict())
+    assert_array_equal(three.score_samples(images), alone.score_samples(images))
+
+
 def test_noise_seed_changes_the_losses_and_not_the_estimator(image_detector, images):
     before = image_detector.level_losses(images[:3])
     assert (image_detector.level_losses(images[:3], noise_seed=1) != before).any()
@@ -347,7 +366,7 @@ def test_ablations_fit_and_score(images, mask, embed):
 def test_presets_splat_into_the_constructor(preset, resolutions):
     detector = MMRRDetector(**preset | {"width": 2, "max_iter": 1, "n_levels": 2, "n_blocks": 1})
     detector.fit(np.random.default_rng(0).random((3, 32, 32)))
-    assert len(detector.network_.restoration.backbone.encoder) == resolutions
+    assert len(detector.network_[0].restoration.backbone.encoder) == resolutions
     assert clone(MMRRDetector(**preset)).get_params()["learning_rate"] == 1e-4
 
 
@@ -548,6 +567,12 @@ def test_flat_images_of_another_size_are_refused(image_detector):
 def test_explain_refuses_levels_outside_the_unit_interval(image_detector, images):
     with pytest.raises(ValueError, match=r"levels in \[0, 1\]"):
         image_detector.explain(images[:1], levels=[0.5, 1.5])
+
+
+@pytest.mark.parametrize("member", [-1, 1])
+def test_explain_refuses_a_member_that_is_not_there(image_detector, images, member):
+    with pytest.raises(ValueError, match=rf"member from 0 to 0\. Got {member}"):
+        image_detector.explain(images[:1], member=member)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 VARIANTS = [
     {"n_levels": 4},
     {"n_levels": 3, "level_rule": "gauss-legendre", "n_blocks": 1},
-    {"n_levels": 4, "refine": False, "embed": False, "mask": "bernoulli"},
+    {"n_levels": 4, "refine": False, "embed": False, "mask": "bernoulli", "n_estimators": 2},
     {"n_levels": 4, "mask": "constant"},
 ]
 

@@ -30,3 +30,11 @@ def test_long_phases_on_images_have_a_high_rate(images, rates):
 @pytest.mark.parametrize(("backbone", "powers"), [("unet", [3.0, 1.0]), ("mlp", [1.0, 1.0])])
 def test_u_nets_with_few_steps_practise_low_levels(backbone, powers):
     np.testing.assert_array_equal([default_level_power(backbone, n) for n in (999, 1000)], powers)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "side", "members"),
+    [("unet", 7, 4), ("unet", 8, 4), ("unet", 10, 2), ("unet", 16, 1), ("unet", 64, 1)],
+)
+def test_small_images_have_ensembles_of_u_nets(backbone, side, members):
+    assert recipe(backbone, images=True).n_members(side**2) == members

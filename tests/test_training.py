@@ -38,7 +38,7 @@ def autoencoder(seed=0):
 
 
 def mse_phase(module):
-    return Phase("fit", module, lambda x, generator: (module(x) - x).square().mean(1))
+    return Phase("fit", module, [lambda x, generator: (module(x) - x).square().mean(1)])
 
 
 def run(phase, budget, n=40, n_validation=5, seed=0):
@@ -94,7 +94,7 @@ def test_every_sample_is_seen_once_an_epoch():
         return module(x).square().mean(1)
 
     module = autoencoder()
-    run(Phase("fit", module, loss), make_budget(max_iter=10, batch_size=7), n=40, n_validation=5)
+    run(Phase("fit", module, [loss]), make_budget(max_iter=10, batch_size=7), n=40, n_validation=5)
     values, counts = np.unique(np.concatenate(seen), return_counts=True)
     assert len(values) == 35
     assert set(counts) == {2}
@@ -107,7 +107,7 @@ def test_stops_early_when_the_validation_loss_has_stopped_falling():
 
     module = autoencoder()
     with pytest.warns(ConvergenceWarning, match="did not fall.*max_iter was 500"):
-        result = run(Phase("fit", module, loss), make_budget(max_iter=500))
+        result = run(Phase("fit", module, [loss]), make_budget(max_iter=500))
     assert result.n_iter < 500
 
 
@@ -123,7 +123,7 @@ def test_ctrl_c_keeps_the_best_weights_and_warns():
 
     module = autoencoder()
     with pytest.warns(UserWarning, match="interrupted in phase 'fit' after 1[0-9] of 50"):
-        result = run(Phase("fit", module, loss), make_budget())
+        result = run(Phase("fit", module, [loss]), make_budget())
     assert result.interrupted
     assert len(result.history["step"]) > 1
     assert module.weight.isfinite().all()

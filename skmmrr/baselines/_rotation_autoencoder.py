@@ -327,7 +327,7 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
                 total = total + self.classification_weight * error
             return total
 
-        yield Phase("training", network, loss)
+        yield Phase("training", network, [loss])
 
     def _after_training(self, X: NDArray[Any]) -> None:
         scores = self._primary_scores(X, self._trained_parts())

@@ -26,7 +26,7 @@ from skmmrr._device import autocast, resolve_device, to_device
 from skmmrr._random import torch_generator
 from skmmrr._scoring import chunk_shape
 from skmmrr.benchmark.mask import with_equation_2
-from skmmrr.network import MMRRNetwork
+from skmmrr.network import MMRREnsemble, MMRRNetwork
 from skmmrr.network.score import sample_loss
 
 _BISECTIONS = 30  # of a bracket some hundred wide, to the spacing of floats
@@ -38,7 +38,7 @@ def measure_speed(n_samples: int, side: int, channels: int, width: int, repeats:
     """Markdown tables of scoring and training: seconds, ratios, FLOP/s and shares of the peak."""
     rng = np.random.default_rng(0)
     X = rng.integers(256, size=(n_samples, side, side, channels), dtype=np.uint8)
-    detector = MMRRDetector(width=width, downsample=1, max_iter=1, random_state=0)
+    detector = MMRRDetector(width=width, n_estimators=1, downsample=1, max_iter=1, random_state=0)
     detector.fit(X[: max(2, n_samples // 8)])
     device = resolve_device("auto", "speed")
     dtype = detector._dtype(device)
@@ -60,7 +60,7 @@ def _scoring_table(
 ) -> list[str]:
     few = copy.copy(detector).set_params(**_FEW)
     samples = detector._samples(X.reshape(len(X), -1), detector.network_)
-    network = detector._ensemble().network
+    (network,) = detector._passes().networks
     ways: dict[str, Callable[[], Any]] = {
         "the paper, 60 levels": lambda: _literal_scores(network, samples, 60, device),
         "shipped, 60 levels": lambda: detector.score_samples(X),
@@ -92,12 +92,14 @@ def _training_table(
 ) -> list[str]:
     samples = detector._samples(X.reshape(len(X), -1), detector.network_)
     x = to_device(samples.batch(np.arange(_BATCH) % len(X)), device)
-    network = detector._build_network().to(device)
-    network.initialise(torch_generator(0, "weights"))
+    networks = detector._build_network().to(device)
+    networks.initialise(torch_generator(0, "weights"))
     one = copy.copy(detector).set_params(levels_per_sample=1)
-    ways: dict[str, Callable[[], Any]] = {"the paper, a level a sample": _literal_step(network, x)}
+    ways: dict[str, Callable[[], Any]] = {
+        "the paper, a level a sample": _literal_step(networks[0], x)
+    }
     for name, own in (("shipped, a level a sample", one), ("shipped, 4 levels a sample", detector)):
-        ways[name] = _shipped_step(own, network, x, dtype)
+        ways[name] = _shipped_step(own, networks, x, dtype)
     seconds = _times(ways, repeats)
     lines = [
         "| a step of both phases | ms | ms a level of a sample | times faster than the paper |",
@@ -185,17 +187,17 @@ def _literal_step(network: MMRRNetwork, x: Tensor) -> Callable[[], None]:
 
 
 def _shipped_step(
-    detector: MMRRDetector, network: MMRRNetwork, x: Tensor, dtype: torch.dtype
+    detector: MMRRDetector, networks: MMRREnsemble, x: Tensor, dtype: torch.dtype
 ) -> Callable[[], None]:
     generator = torch_generator(0, "training", device=x.device)
-    phases = list(detector._phases(network, (1, 1)))
+    phases = list(detector._phases(networks, (1, 1)))
     optimizers = [torch.optim.AdamW(p.module.parameters(), lr=1e-4, fused=True) for p in phases]
 
     def step() -> None:
         for phase, optimizer in zip(phases, optimizers, strict=True):
             optimizer.zero_grad()
             with autocast(dtype, x.device):
-                loss = phase.loss(x, generator).mean()
+                loss = phase.losses[0](x, generator).mean()
             loss.backward()
             optimizer.step()
 

@@ -3,6 +3,7 @@
 Pure PyTorch: nothing here knows about numpy, scikit-learn, devices or seeds.
 """
 
+from skmmrr.network._ensemble import MMRREnsemble
 from skmmrr.network._mlp import ResidualMLP
 from skmmrr.network._mmrr import Draws, MMRRNetwork
 from skmmrr.network._unet import UNet
@@ -24,6 +25,7 @@ __all__ = [
     "Draws",
     "Embedding",
     "LearnedMasking",
+    "MMRREnsemble",
     "MMRRNetwork",
     "Refinement",
     "ResidualMLP",

@@ -20,7 +20,7 @@ def test_the_literal_paper_ranks_like_the_detector():
     X[20:] //= 4
     detector = MMRRDetector(width=8, max_iter=60, random_state=0, precision="float32").fit(X[:20])
     samples = detector._samples(X.reshape(40, -1), detector.network_)
-    literal = speed._literal_scores(detector.network_, samples, 60, torch.device("cpu"))
+    literal = speed._literal_scores(detector.network_[0], samples, 60, torch.device("cpu"))
     assert_allclose(literal / 60, -detector.score_samples(X), rtol=0.2)
 
 
