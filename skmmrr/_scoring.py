@@ -109,32 +109,30 @@ class LevelPasses:
         members: Sequence[int],
         verbose: int = 0,
     ) -> Iterator[Chunk]:
-        """Pass over all samples, some members and all levels; they embed a sample once."""
+        """Pass over all samples, some members and all levels; a member embeds it once."""
         n_levels, size = len(levels), math.prod(samples.shape)
         encoded, height, width = chunk_shape(size, n_levels, self.device)
         groups = list(padded_chunks(n_levels, width))
         draws = {
-            member: [self._draws(samples, levels[index], member) for _, index in groups]
+            member: [(kept, *self._draws(samples, levels[index], member)) for kept, index in groups]
             for member in members
         }
         for rows_kept, x in _batches(samples, encoded, self.device, verbose):
-            for member in members:
-                tools = self.networks[member], groups, draws[member]
-                yield from self._member_chunks(rows_kept, x, height, *tools)
+            for member, drawn in draws.items():
+                yield from self._member_chunks(self.networks[member], rows_kept, x, height, drawn)
 
     def _member_chunks(
         self,
+        network: MMRRNetwork,
         samples: slice,
         x: Tensor,
         height: int,
-        network: MMRRNetwork,
-        groups: list[tuple[slice, NDArray[np.intp]]],
-        draws: list[tuple[Tensor, Draws]],
+        draws: list[tuple[slice, Tensor, Draws]],
     ) -> Iterator[Chunk]:
         """Pass some samples through one member, so many of them at a time at each level."""
         with autocast(self.dtype, self.device):
             embedding, logits = network.encode(x)
-        for (levels_kept, _), (level, drawn) in zip(groups, draws, strict=True):
+        for levels_kept, level, drawn in draws:
             mask = _masks(network, logits, level, drawn)
             for start in range(samples.start, samples.stop, height):
                 kept = slice(start, min(start + height, samples.stop))

@@ -179,7 +179,7 @@ def _train_step(
     phase.module.train()
     optimizer.zero_grad()
     total = torch.zeros((), device=budget.device)
-    for loss_of in phase.losses:  # each backward at once, while its activations are in the cache
+    for loss_of in phase.losses:  # each backward at once: memory holds one network's activations
         with autocast(budget.dtype, budget.device):
             loss = loss_of(x, generator).mean()
         loss.backward()

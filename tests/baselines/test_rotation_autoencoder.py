@@ -102,6 +102,11 @@ def test_learns_to_reconstruct_and_to_tell_rotations(images):
         assert roc_auc_score(y, -score) > 0.8, rule
 
 
+def test_none_is_the_learning_rate_of_the_thesis(images):
+    detector = RotationAutoencoderDetector(**QUICK, learning_rate=None).fit(images[:20])
+    assert_array_equal(detector.history_["training"]["learning_rate"], 1e-4)
+
+
 def test_the_sum_of_a_map_is_the_reconstruction_score(detector, images):
     maps = detector.anomaly_map(images[60:64])
     assert maps.shape == (4, 8, 8)
