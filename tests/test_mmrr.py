@@ -41,7 +41,8 @@ def test_tells_uniform_outliers_from_blobs():
 def test_anomaly_map_points_at_the_changed_pixels(backbone):
     images = np.tile(np.linspace(0, 1, 8), (30, 8, 1))
     images = images + 0.02 * np.random.default_rng(0).normal(size=images.shape)
-    detector = MMRRDetector(5, backbone=backbone, max_iter=60, random_state=0).fit(images[:29])
+    detector = MMRRDetector(5, backbone=backbone, n_estimators=1, max_iter=60, random_state=0)
+    detector.fit(images[:29])
     broken = images[29:].copy()
     broken[0, 2:4, 0:2] = 1.0
     where = detector.anomaly_map(broken)[0]

@@ -16,7 +16,13 @@ from skmmrr.baselines import KDEDetector
 from skmmrr.onnx import ScoringGraph, export_onnx
 
 RNG = np.random.default_rng(0)
-SMALL = {"max_iter": 5, "width": 8, "random_state": 0, "precision": "float32"}
+SMALL = {
+    "max_iter": 5,
+    "width": 8,
+    "n_estimators": 1,
+    "random_state": 0,
+    "precision": "float32",
+}
 
 
 def session(detector, folder):

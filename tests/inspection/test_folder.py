@@ -203,7 +203,7 @@ def test_compare(monkeypatch, good, tmp_path, capsys):
 
 
 def test_export(monkeypatch, tmp_path, capsys):
-    detector = MMRRDetector(2, max_iter=5, width=8, n_blocks=1, random_state=0)
+    detector = MMRRDetector(2, max_iter=5, width=8, n_blocks=1, n_estimators=2, random_state=0)
     detector.fit(RNG.normal(size=(30, 2))).save(tmp_path / "model")
     run(monkeypatch, "export", tmp_path / "model", "--out", tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx").stat().st_size > 1000
