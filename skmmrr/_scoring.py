@@ -191,6 +191,7 @@ def draws_of_levels(
     """What chance decides at each level, of shape (n_levels, *shape), for all samples alike."""
     noise, uniform = [], []
     for level in levels:
+        # The first member's noise is that of a network alone; seeds are below 2^32.
         generator = torch_generator(noise_seed + (member << 32), "noise", float(level))
         noise.append(torch.rand(shape, generator=generator) * 2 - 1)
         if random:
