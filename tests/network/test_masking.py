@@ -25,6 +25,11 @@ def one_of_many(value, d):
     return logits
 
 
+def clusters(distance, d):
+    which = torch.randint(0, 4, (60, d), generator=torch.Generator().manual_seed(2))
+    return which * distance + normal(0.1, d)
+
+
 WIDE = {
     **{f"normal(0, {s}), d={d}": normal(s, d) for s in (0.1, 3, 10, 50) for d in (1, 2, 64, 3072)},
     "normal(0, 10), d=200,000": normal(10, 200_000),
@@ -38,7 +43,9 @@ WIDE = {
     "ramp": torch.linspace(-30, 30, 500).expand(60, 500),
     "three values": torch.tensor([-30.0, 0.0, 30.0]).repeat(60, 100),
     "two values +-1e4": two_values(1e4, 1000),
-    "normal(0, 3000)": normal(3000, 1000).clamp(-1e4, 1e4),
+    "normal(0, 3000), d=1000": normal(3000, 1000).clamp(-1e4, 1e4),
+    **{f"normal(0, 3000), d={d}": normal(3000, d, seed=s) for d, s in ((126, 5), (1589, 11))},
+    **{f"clusters {s} apart": clusters(s, 1773) for s in (20, 300, 3000)},
 }
 
 
