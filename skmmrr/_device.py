@@ -1,7 +1,8 @@
 """The one place that chooses devices and precisions."""
 
 import copy
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 import torch
@@ -48,8 +49,22 @@ def resolve_precision(precision: str, device: torch.device, convolutional: bool)
     return dtype
 
 
+@contextmanager
+def repeatable(device: torch.device) -> Iterator[None]:
+    """Context in which convolutions on a GPU add gradients up in the same order every time."""
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic
+    cudnn.deterministic = before or device.type == "cuda"
+    try:
+        yield
+    finally:
+        cudnn.deterministic = before
+
+
 def to_device(x: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Bring a batch to the device, images in the memory layout that is fast there."""
+    if device.type == "cuda":
+        x = x.pin_memory()  # else the host waits for the copy
     if x.ndim != 4:
         return x.to(device, non_blocking=True)
     return x.to(device, memory_format=_memory_format(device), non_blocking=True)

@@ -12,7 +12,13 @@ from torch import nn
 
 from skmmrr._base import BaseDetector
 from skmmrr._data import Samples, Scaler
-from skmmrr._device import TRAINING_PRECISIONS, module_to_device, resolve_device, resolve_precision
+from skmmrr._device import (
+    TRAINING_PRECISIONS,
+    module_to_device,
+    repeatable,
+    resolve_device,
+    resolve_precision,
+)
 from skmmrr._random import draw_seed, torch_generator
 from skmmrr._training import OPTIMIZERS, SCHEDULES, Budget, History, Phase, run_phase
 from skmmrr._validation import check_integer, check_option, check_real, check_steps
@@ -92,7 +98,8 @@ class NetworkDetector(BaseDetector):
         self.history_, n_iter = {}, []
         for phase, steps in zip(self._phases(network, max_iter), max_iter, strict=False):
             budget = self._budget(steps, device)
-            result = run_phase(phase, samples, train, validation, budget, seed)
+            with repeatable(device):
+                result = run_phase(phase, samples, train, validation, budget, seed)
             self.history_[phase.name] = result.history
             n_iter.append(result.n_iter)
             if result.interrupted:

@@ -4,10 +4,9 @@ A :class:`Phase` says what is trained and on which loss; :func:`run_phase` knows
 batches, schedules, validation, the best weights, progress and Ctrl-C, and nothing of models.
 """
 
-import copy
 import math
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from skmmrr._cuda_graph import GraphedStep, side_by_side
 from skmmrr._data import Samples
 from skmmrr._device import autocast, to_device
 from skmmrr._random import numpy_generator, torch_generator
@@ -37,6 +37,7 @@ _WARM_UP = 0.1  # of the steps
 _PAPER_PATIENCE = 500  # epochs before the paper halves its rate
 
 History = dict[str, NDArray[np.float64]]
+Loss = Callable[[Tensor, torch.Generator], Tensor]
 
 
 class TrainingInterrupted(UserWarning):
@@ -60,7 +61,7 @@ class Phase:
 
     name: str
     module: nn.Module
-    losses: Sequence[Callable[[Tensor, torch.Generator], Tensor]]
+    losses: Sequence[Loss]
 
 
 @dataclass(frozen=True)
@@ -118,13 +119,15 @@ def run_phase(
         If Ctrl-C ended the phase early.
     """
     every = max(1, budget.max_iter // _N_VALIDATIONS)
-    optimizer = _OPTIMIZERS[budget.optimizer](phase.module.parameters(), lr=budget.learning_rate)
+    optimizer = optimizer_of(phase, budget)
     after_step, after_validation, patience = _schedule(optimizer, budget, len(train), every)
     batches = _batches(train, budget.batch_size, numpy_generator(seed, phase.name, "batches"))
     generator = torch_generator(seed, phase.name, "training", device=budget.device)
+    train_step = step_of(phase, generator, optimizer, budget)
     losses = torch.zeros(budget.max_iter, device=budget.device)  # read at validations only
-    best = _Best(phase.module, _validation_loss(phase, samples, validation, budget, seed))
-    log = [(0, math.nan, best.loss, optimizer.param_groups[0]["lr"])]
+    validate = _validation(phase, samples, validation, budget, seed)
+    best = _Best(phase.module, validate())
+    log = [(0, math.nan, best.loss, _rate(optimizer))]
     step, interrupted = 0, False
     with tqdm(total=budget.max_iter, desc=phase.name, disable=not budget.verbose) as progress:
         try:
@@ -132,18 +135,18 @@ def run_phase(
                 start, stop = step, min(step + every, budget.max_iter)
                 while step < stop:
                     x = to_device(samples.batch(next(batches)), budget.device)
-                    losses[step] = _train_step(phase, x, generator, optimizer, budget)
+                    losses[step] = train_step(x)
                     after_step()
                     progress.update()
                     step += 1
-                loss = _validation_loss(phase, samples, validation, budget, seed)
-                rate = optimizer.param_groups[0]["lr"]
-                log.append((step, losses[start:stop].mean().item(), loss, rate))
+                loss = validate()
+                log.append((step, losses[start:stop].mean().item(), loss, _rate(optimizer)))
                 progress.set_postfix(train=f"{log[-1][1]:.4f}", validation=f"{loss:.4f}")
                 best.offer(loss)
                 after_validation(loss)
         except KeyboardInterrupt:
             interrupted = True
+    optimizer.zero_grad()
     best.restore()
     _warn(phase, budget, step, interrupted, fell=best.loss < log[0][2])
     names = ("step", "train_loss", "validation_loss", "learning_rate")
@@ -156,53 +159,97 @@ class _Best:
 
     def __init__(self, module: nn.Module, loss: float) -> None:
         self.module, self.loss, self.age = module, loss, 0
-        self.weights = copy.deepcopy(module.state_dict())
+        self.weights = [weight.clone() for weight in module.state_dict().values()]
 
     def offer(self, loss: float) -> None:
         self.age += 1
         if loss < self.loss:
             self.loss, self.age = loss, 0
-            self.weights = copy.deepcopy(self.module.state_dict())
+            self._copy(self.module.state_dict().values(), self.weights)
 
     def restore(self) -> None:
-        self.module.load_state_dict(self.weights)
+        self._copy(self.weights, self.module.state_dict().values())
         self.module.eval()
 
+    @staticmethod
+    @torch.no_grad()
+    def _copy(source: Iterable[Tensor], target: Iterable[Tensor]) -> None:
+        for old, new in zip(target, source, strict=True):
+            old.copy_(new)
 
-def _train_step(
-    phase: Phase,
-    x: Tensor,
-    generator: torch.Generator,
-    optimizer: torch.optim.Optimizer,
-    budget: Budget,
-) -> Tensor:
-    phase.module.train()
-    optimizer.zero_grad()
-    total = torch.zeros((), device=budget.device)
-    for loss_of in phase.losses:  # each backward at once: memory holds one network's activations
+
+def optimizer_of(phase: Phase, budget: Budget) -> torch.optim.Optimizer:
+    """The optimizer of a phase, at the budget's highest rate."""
+    on_gpu = budget.device.type == "cuda"
+    rate = torch.tensor(budget.learning_rate, device=budget.device)  # a replayed step reads it
+    return _OPTIMIZERS[budget.optimizer](
+        phase.module.parameters(), lr=rate if on_gpu else budget.learning_rate, capturable=on_gpu
+    )
+
+
+def _rate(optimizer: torch.optim.Optimizer) -> float:
+    return float(optimizer.param_groups[0]["lr"])
+
+
+def step_of(
+    phase: Phase, generator: torch.Generator, optimizer: torch.optim.Optimizer, budget: Budget
+) -> Callable[[Tensor], Tensor]:
+    """What a step does with a batch; it gives the mean of the losses."""
+    streams = _streams(phase, budget)
+
+    def descend(loss_of: Loss, x: Tensor) -> Tensor:
         with autocast(budget.dtype, budget.device):
             loss = loss_of(x, generator).mean()
-        loss.backward()
-        total += loss.detach()
-    optimizer.step()
-    return total / len(phase.losses)
+        loss.backward()  # at once: on a CPU, memory holds one network's activations
+        return loss.detach()
+
+    def step(x: Tensor) -> Tensor:
+        phase.module.train()
+        optimizer.zero_grad()
+        losses = side_by_side([partial(descend, loss_of, x) for loss_of in phase.losses], streams)
+        optimizer.step()
+        return torch.stack(losses).mean()
+
+    return step if streams is None else GraphedStep(step, generator)
 
 
-@torch.no_grad()
-def _validation_loss(
+def _validation(
     phase: Phase, samples: Samples, validation: NDArray[np.intp], budget: Budget, seed: int
-) -> float:
-    """Mean loss over the validation samples, with the same draws at every call."""
-    phase.module.eval()
+) -> Callable[[], float]:
+    """What gives the mean loss over the validation samples, with the same draws at every call."""
     generator = torch_generator(seed, phase.name, "validation", device=budget.device)
-    total, rows = 0.0, np.resize(validation, np.clip(len(validation), *_VALIDATION_SAMPLES))
+    streams = _streams(phase, budget)
+    rows = np.resize(validation, np.clip(len(validation), *_VALIDATION_SAMPLES))
     chunk = max(budget.batch_size, _VALIDATION_SAMPLES[0])
-    for start in range(0, len(rows), chunk):
-        x = to_device(samples.batch(rows[start : start + chunk]), budget.device)
-        for loss_of in phase.losses:
-            with autocast(budget.dtype, budget.device):
-                total += loss_of(x, generator).mean(dtype=torch.float64).item() * len(x)
-    return total / len(rows) / len(phase.losses)
+
+    def mean_loss(loss_of: Loss, x: Tensor) -> Tensor:
+        with autocast(budget.dtype, budget.device):
+            return loss_of(x, generator).mean(dtype=torch.float64)
+
+    @torch.no_grad()
+    def step(x: Tensor) -> Tensor:
+        means = side_by_side([partial(mean_loss, loss_of, x) for loss_of in phase.losses], streams)
+        return torch.stack(means) * len(x)
+
+    step_on = step if streams is None else GraphedStep(step, generator)
+
+    def validate() -> float:
+        phase.module.eval()
+        generator.manual_seed(generator.initial_seed())
+        totals = []
+        for start in range(0, len(rows), chunk):
+            x = to_device(samples.batch(rows[start : start + chunk]), budget.device)
+            totals.append(step_on(x))
+        return sum(torch.cat(totals).tolist()) / len(rows) / len(phase.losses)
+
+    return validate
+
+
+def _streams(phase: Phase, budget: Budget) -> list[torch.cuda.Stream] | None:
+    """On a GPU a stream for each network."""
+    if budget.device.type != "cuda":
+        return None
+    return [torch.cuda.Stream(budget.device) for _ in phase.losses]
 
 
 def _batches(

@@ -35,9 +35,10 @@ def add_measurements(commands: Any) -> None:
     speed.add_argument("--side", type=int, default=32, help="pixels (default 32)")
     speed.add_argument("--channels", type=int, default=3, help="default 3")
     speed.add_argument("--width", type=int, default=32, help="of the networks (default 32)")
+    speed.add_argument("--blocks", type=int, default=1, help="per resolution (default 1)")
     speed.add_argument("--repeats", type=int, default=3, help="timings a number (default 3)")
     speed.set_defaults(
-        run=lambda a: measure_speed(a.samples, a.side, a.channels, a.width, a.repeats)
+        run=lambda a: measure_speed(a.samples, a.side, a.channels, a.width, a.blocks, a.repeats)
     )
 
     minutes = commands.add_parser(

@@ -21,42 +21,63 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from skmmrr import MMRRDetector
+from skmmrr._cuda_graph import GraphedStep
 from skmmrr._data import Samples
-from skmmrr._device import autocast, resolve_device, to_device
+from skmmrr._device import autocast, module_to_device, resolve_device, to_device
 from skmmrr._random import torch_generator
 from skmmrr._scoring import chunk_shape
+from skmmrr._training import optimizer_of, step_of
 from skmmrr.benchmark.mask import with_equation_2
-from skmmrr.network import MMRREnsemble, MMRRNetwork
+from skmmrr.network import MMRREnsemble, MMRRNetwork, level_mask
 from skmmrr.network.score import sample_loss
 
 _BISECTIONS = 30  # of a bracket some hundred wide, to the spacing of floats
 _BATCH = 64  # of the paper, for 32x32
+_UNTIL_REPLAYED = 4  # calls
 _FEW = {"level_rule": "gauss-legendre", "n_levels": 8}
 
 
-def measure_speed(n_samples: int, side: int, channels: int, width: int, repeats: int) -> str:
+def measure_speed(
+    n_samples: int, side: int, channels: int, width: int, n_blocks: int, repeats: int
+) -> str:
     """Markdown tables of scoring and training: seconds, ratios, FLOP/s and shares of the peak."""
     rng = np.random.default_rng(0)
     X = rng.integers(256, size=(n_samples, side, side, channels), dtype=np.uint8)
-    detector = MMRRDetector(width=width, n_estimators=1, downsample=1, max_iter=1, random_state=0)
+    detector = MMRRDetector(
+        backbone="unet",
+        width=width,
+        n_blocks=n_blocks,
+        n_estimators=1,
+        downsample=1,
+        max_iter=1,
+        random_state=0,
+    )
     detector.fit(X[: max(2, n_samples // 8)])
     device = resolve_device("auto", "speed")
     dtype = detector._dtype(device)
+    peak = _peak_flops(device, dtype)
     lines = [
         f"{n_samples} images of {side}x{side}x{channels}, width {width}, "
         f"{sum(p.numel() for p in detector.network_.parameters()):,} weights, {device.type}, "
         f"{str(dtype).removeprefix('torch.')}; torch {torch.__version__}, "
         f"{torch.get_num_threads()} threads; median of {repeats}",
         "",
-        *_scoring_table(detector, X, device, dtype, repeats),
+        f"peak of convolutions and products: {peak / 1e9:.0f} GFLOP/s",
         "",
-        *_training_table(detector, X, device, dtype, repeats),
+        *_scoring_table(detector, X, device, dtype, peak, repeats),
+        "",
+        *_training_table(detector, X, device, peak, repeats),
     ]
     return "\n".join(lines)
 
 
 def _scoring_table(
-    detector: MMRRDetector, X: NDArray[Any], device: torch.device, dtype: torch.dtype, repeats: int
+    detector: MMRRDetector,
+    X: NDArray[Any],
+    device: torch.device,
+    dtype: torch.dtype,
+    peak: float,
+    repeats: int,
 ) -> list[str]:
     few = copy.copy(detector).set_params(**_FEW)
     samples = detector._samples(X.reshape(len(X), -1), detector.network_)
@@ -70,10 +91,7 @@ def _scoring_table(
     }
     seconds = _times(ways, repeats)
     flops = {n: _flops(partial(_bare_passes, network, samples, n, device, dtype)) for n in (60, 10)}
-    peak = _peak_flops(device, dtype)
     lines = [
-        f"peak of convolutions and products: {peak / 1e9:.0f} GFLOP/s",
-        "",
         "| scoring | s | times faster than the paper | GFLOP/s | of the peak |",
         "|---|---:|---:|---:|---:|",
     ]
@@ -88,29 +106,44 @@ def _scoring_table(
 
 
 def _training_table(
-    detector: MMRRDetector, X: NDArray[Any], device: torch.device, dtype: torch.dtype, repeats: int
+    detector: MMRRDetector,
+    X: NDArray[Any],
+    device: torch.device,
+    peak: float,
+    repeats: int,
 ) -> list[str]:
     samples = detector._samples(X.reshape(len(X), -1), detector.network_)
     x = to_device(samples.batch(np.arange(_BATCH) % len(X)), device)
-    networks = detector._build_network().to(device)
+    networks = detector._build_network()
     networks.initialise(torch_generator(0, "weights"))
-    one = copy.copy(detector).set_params(levels_per_sample=1)
-    ways: dict[str, Callable[[], Any]] = {
-        "the paper, a level a sample": _literal_step(networks[0], x)
+    module_to_device(networks, device)
+    ways: dict[str, tuple[int, Callable[[], Any]]] = {
+        "the paper, a level a sample": (1, _literal_step(networks[0], x))
     }
-    for name, own in (("shipped, a level a sample", one), ("shipped, 4 levels a sample", detector)):
-        ways[name] = _shipped_step(own, networks, x, dtype)
-    seconds = _times(ways, repeats)
+    for levels, name in ((1, "a level a sample"), (4, "4 levels a sample")):
+        own = copy.copy(detector).set_params(levels_per_sample=levels)
+        ways[f"shipped, {name}"] = (levels, _shipped_step(own, networks, x))
+        ways[f"its mask layer, {name}"] = (levels, _mask_step(x.repeat_interleave(levels, dim=0)))
+    flops = {name: _flops(step) for name, (_, step) in ways.items()}
+    for _, step in ways.values():
+        for _ in range(_UNTIL_REPLAYED if device.type == "cuda" else 0):
+            step()
+    seconds = _times({name: step for name, (_, step) in ways.items()}, repeats)
     lines = [
-        "| a step of both phases | ms | ms a level of a sample | times faster than the paper |",
-        "|---|---:|---:|---:|",
+        "| a step of both phases | ms | ms a level of a sample | times faster than the paper "
+        "| GFLOP/s | of the peak |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     first = seconds["the paper, a level a sample"]
     for name, value in seconds.items():
-        levels = 4 if "4 levels" in name else 1
-        each = value / levels / _BATCH
-        ratio = first * levels / value
-        lines.append(f"| {name} | {value * 1e3:.0f} | {each * 1e3:.2f} | {ratio:.1f} |")
+        levels = ways[name][0]
+        row = f"| {name} | {value * 1e3:.1f} | {value / levels / _BATCH * 1e3:.3f} |"
+        if flops[name]:
+            rate = flops[name] / value
+            row += f" {first * levels / value:.1f} | {rate / 1e9:.0f} | {rate / peak:.0%} |"
+        else:
+            row += " | | |"
+        lines.append(row)
     return lines
 
 
@@ -186,22 +219,37 @@ def _literal_step(network: MMRRNetwork, x: Tensor) -> Callable[[], None]:
     return step
 
 
-def _shipped_step(
-    detector: MMRRDetector, networks: MMRREnsemble, x: Tensor, dtype: torch.dtype
-) -> Callable[[], None]:
+def _shipped_step(detector: MMRRDetector, networks: MMRREnsemble, x: Tensor) -> Callable[[], None]:
     generator = torch_generator(0, "training", device=x.device)
-    phases = list(detector._phases(networks, (1, 1)))
-    optimizers = [torch.optim.AdamW(p.module.parameters(), lr=1e-4, fused=True) for p in phases]
+    budget = detector._budget(1, x.device)
+    steps = [
+        step_of(phase, generator, optimizer_of(phase, budget), budget)
+        for phase in detector._phases(networks, (1, 1))
+    ]
 
     def step() -> None:
-        for phase, optimizer in zip(phases, optimizers, strict=True):
-            optimizer.zero_grad()
-            with autocast(dtype, x.device):
-                loss = phase.losses[0](x, generator).mean()
-            loss.backward()
-            optimizer.step()
+        for each in steps:
+            each(x)
 
     return step
+
+
+def _mask_step(x: Tensor) -> Callable[[], Any]:
+    """The masks of both phases of a step, with the gradient of the first."""
+    logits = x.flatten(1).clone().requires_grad_()
+    level = torch.linspace(0, 1, len(x), device=x.device)
+
+    def step(logits: Tensor) -> Tensor:
+        logits.grad = None
+        mask = level_mask(logits, level)
+        mask.backward(mask.detach())
+        with torch.no_grad():
+            return level_mask(logits, level)
+
+    if x.device.type != "cuda":
+        return partial(step, logits)
+    generator = torch.Generator(x.device)
+    return partial(GraphedStep(lambda _: step(logits), generator), x)
 
 
 def _times(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:

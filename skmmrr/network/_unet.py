@@ -1,10 +1,12 @@
 """U-Net of wide residual blocks: the backbone for images."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skmmrr.network._blocks import WideResidualBlock, group_norm
+from skmmrr.network._blocks import WideResidualBlock, fused_kernels, group_norm
 
 
 class UNet(nn.Module):
@@ -47,9 +49,15 @@ class UNet(nn.Module):
             h = blocks(F.avg_pool2d(h, 2, ceil_mode=True))
         for blocks in self.decoder:
             skip = skips.pop()
-            h = F.interpolate(h, size=skip.shape[2:], mode="nearest")
+            with torch.autocast("cuda", enabled=False):  # it would copy pixels in float32
+                h = F.interpolate(h, size=skip.shape[2:], mode="nearest")
             h = blocks(torch.cat([h, skip], dim=1))
-        return self.head(h)
+        kernels = fused_kernels(h)
+        if kernels is None:
+            return self.head(h)
+        layers: Any = self.head
+        norm, _, last = layers
+        return last(kernels.norm_relu(norm, h))
 
 
 def _blocks(in_channels: int, width: int, n_blocks: int) -> nn.Sequential:

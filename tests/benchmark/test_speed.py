@@ -25,7 +25,8 @@ def test_the_literal_paper_ranks_like_the_detector():
 
 
 def test_prints_ratios_and_shares_of_the_peak():
-    text = speed.measure_speed(n_samples=16, side=8, channels=1, width=8, repeats=1)
+    text = speed.measure_speed(n_samples=16, side=8, channels=1, width=8, n_blocks=1, repeats=1)
     assert "| the paper, 60 levels | " in text
     assert "| shipped, 4 levels a sample | " in text
+    assert "| its mask layer, a level a sample | " in text
     assert "GFLOP/s" in text

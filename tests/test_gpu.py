@@ -1,0 +1,100 @@
+"""What holds on a GPU alone, or there too; these tests run where there is one."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.datasets import load_digits
+
+from skmmrr import MMRRDetector
+from skmmrr._training import Budget, Phase, optimizer_of, step_of
+from skmmrr.network import sample_loss
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+
+ZEROS = load_digits().images[load_digits().target == 0]
+KINDS = [
+    {"backbone": "unet", "n_estimators": 2, "width": 16},
+    {"backbone": "unet", "mask": "bernoulli", "optimizer": "radam", "schedule": "plateau"},
+    {"backbone": "mlp"},
+]
+
+
+def fitted(**parameters):
+    parameters = {"max_iter": 25, "random_state": 0, **parameters}
+    return MMRRDetector(8, **parameters).fit(ZEROS[:100])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_seed_gives_the_same_scores(kind):
+    first, second = fitted(**kind), fitted(**kind)
+    assert_array_equal(first.score_samples(ZEROS), second.score_samples(ZEROS))
+    assert not torch.backends.cudnn.deterministic
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_losses_fall_as_on_a_cpu(kind):
+    histories = [fitted(device=device, **kind).history_ for device in ("cuda", "cpu")]
+    for phase in histories[0]:
+        gpu, cpu = (history[phase]["validation_loss"] for history in histories)
+        assert_allclose(gpu[-1], cpu[-1], rtol=0.3)
+
+
+def test_scores_are_those_of_a_cpu(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    detector = fitted(**KINDS[0], precision="float32")
+    on_gpu = detector.score_samples(ZEROS)
+    assert_allclose(on_gpu, detector.set_params(device="cpu").score_samples(ZEROS), rtol=0.01)
+
+
+def test_a_score_does_not_depend_on_company():
+    detector = fitted(**KINDS[0])
+    scores = detector.score_samples(ZEROS)
+    order = np.random.default_rng(0).permutation(len(ZEROS))
+    assert_allclose(detector.score_samples(ZEROS[order]), scores[order], rtol=1e-9)
+    assert_allclose(detector.score_samples(ZEROS[7:8]), scores[7:8], rtol=1e-9)
+
+
+def test_a_fitted_detector_pickles_and_leaves_nothing_on_the_gpu():
+    detector = fitted()
+    again = pickle.loads(pickle.dumps(detector)).set_params(device="cpu")
+    assert not any(t.is_cuda or t.grad is not None for t in again.network_.parameters())
+    assert again.score_samples(ZEROS[:3]).shape == (3,)
+
+
+def test_no_step_waits_for_the_gpu():
+    detector = fitted(**KINDS[0])
+    networks, device = detector._build_network().cuda(), torch.device("cuda")
+    networks.initialise(torch.Generator("cuda").manual_seed(0))
+    generator = torch.Generator(device).manual_seed(0)
+    x = torch.randn(16, 1, 8, 8)
+    for phase in detector._phases(networks, (1, 1)):
+        budget = detector._budget(1, device)
+        step = step_of(phase, generator, optimizer_of(phase, budget), budget)
+        for _ in range(5):  # one by one, then captured
+            step(x.cuda())
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for _ in range(3):
+                step(x.pin_memory().to(device, non_blocking=True))
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+def test_replayed_steps_train_like_steps_one_by_one():
+    weights = []
+    for device in (torch.device("cuda"), torch.device("cpu")):
+        layer = torch.nn.Linear(3, 3)
+        for parameter in layer.parameters():
+            torch.nn.init.constant_(parameter, 0.5)
+        loss = lambda x, generator, layer=layer: sample_loss(x, layer(x))  # noqa: E731
+        phase = Phase("test", layer.to(device), [loss])
+        budget = Budget(20, 16, 0.01, "adamw", "constant", device, torch.float32, verbose=0)
+        step = step_of(phase, torch.Generator(device), optimizer_of(phase, budget), budget)
+        x = torch.linspace(-1, 1, 48).view(16, 3)
+        for i in range(20):
+            step((x * (1 + i / 20)).to(device))
+        weights.append(layer.weight.detach().cpu().numpy())
+    assert_allclose(*weights, rtol=1e-4)
