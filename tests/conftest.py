@@ -1,13 +1,18 @@
 """Fitted detectors that many tests look at and none may change."""
 
+import os
+
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 from skmmrr import MMRRDetector
 
 mpl.use("Agg")
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is first imported
 
 
 @pytest.fixture(scope="session")

@@ -104,7 +104,7 @@ def test_any_height_width_and_channel_count(shape):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_large_images_are_averaged_down_by_default(sides, unet, mlp):
     X = np.random.default_rng(0).random((4, *sides))
-    detector = MMRRDetector(2, max_iter=1, width=8, n_resolutions=1, random_state=0)
+    detector = MMRRDetector(2, max_iter=1, width=2, n_resolutions=1, random_state=0)
     assert detector.set_params(backbone="unet").fit(X).downsample_ == unet
     assert detector.set_params(backbone="mlp").fit(X).downsample_ == mlp
 
@@ -166,7 +166,7 @@ def test_aligned_images_take_perceptrons_and_others_u_nets(images):
 def test_images_too_large_for_perceptrons_take_u_nets():
     pattern = np.random.default_rng(0).random((1, 160, 104))
     alike = np.repeat(pattern, 4, axis=0)
-    detector = MMRRDetector(2, max_iter=1, width=8, n_resolutions=1, random_state=0)
+    detector = MMRRDetector(2, max_iter=1, width=2, n_resolutions=1, random_state=0)
     assert detector.set_params(downsample=4).fit(alike).backbone_ == "mlp"
     assert detector.set_params(downsample=1).fit(alike).backbone_ == "unet"
 

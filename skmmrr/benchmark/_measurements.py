@@ -56,7 +56,8 @@ def add_measurements(commands: Any) -> None:
     memory.add_argument("--samples", type=int, default=1_000_000, help="default 1000000")
     memory.add_argument("--scored", type=int, default=10_000, help="of them (default 10000)")
     memory.add_argument("--levels", type=int, default=60, help="default 60")
-    memory.set_defaults(run=lambda a: measure_memory(a.samples, a.scored, a.levels))
+    memory.add_argument("--steps", type=int, default=100, help="of each phase (default 100)")
+    memory.set_defaults(run=lambda a: measure_memory(a.samples, a.scored, a.levels, a.steps))
 
     levels = commands.add_parser(
         "levels", help="8 Gauss-Legendre levels against 60 uniform ones, on scikit-learn's digits"

@@ -25,12 +25,12 @@ class Anonymous:
     peak: float
 
 
-def measure_memory(n_samples: int, n_scored: int, n_levels: int) -> str:
+def measure_memory(n_samples: int, n_scored: int, n_levels: int, max_iter: int) -> str:
     """Markdown table: what fitting and scoring a file of uint8 images take."""
     lines = ["| call | images | s | resident memory rises by |", "|---|---:|---:|---:|"]
     with TemporaryDirectory() as folder:
         X = _images(Path(folder) / "images", n_samples)
-        detector = MMRRDetector(n_levels, max_iter=100, random_state=0)
+        detector = MMRRDetector(n_levels, max_iter=max_iter, random_state=0)
         n_scored = min(n_scored, n_samples)
         calls = [("fit", n_samples), ("score_samples", n_scored // 2), ("score_samples", n_scored)]
         for name, n in calls:

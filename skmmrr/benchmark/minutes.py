@@ -19,7 +19,7 @@ from skmmrr.benchmark.tasks import find_tasks
 from skmmrr.plot._pyplot import pyplot
 
 _CLASSES = (("mnist", "8"), ("cifar10", "automobile"))
-_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # minutes
+_TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # minutes
 _FEW: dict[str, Any] = {"level_rule": "gauss-legendre", "n_levels": 8}
 _PAPER: dict[str, Any] = {**PAPER_32x32, **_FEW}
 _ON_GPU = torch.cuda.is_available()

@@ -47,12 +47,11 @@ def solve_bias(logits: Tensor, level: Tensor) -> Tensor:
     bias = target - (lowest + half_width)
     mask, level_sum = torch.empty_like(logits), level * d
 
-    for halving in range(1, N_HALVINGS + 1):
+    for _ in range(N_HALVINGS):
         torch.add(logits, bias, out=mask).sigmoid_()
         side = torch.sub(level_sum, mask.sum(-1, keepdim=True)).sign_()
-        bias.addcmul_(side, half_width, value=0.5**halving)
+        bias.addcmul_(side, half_width.mul_(0.5))
 
-    half_width = half_width * 0.5**N_HALVINGS
     low, high = bias - half_width, bias + half_width
     for _ in range(N_NEWTON_STEPS):
         torch.add(logits, bias, out=mask).sigmoid_()

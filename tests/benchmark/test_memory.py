@@ -20,7 +20,7 @@ def test_sees_a_peak_that_is_gone_at_the_end():
 
 
 def test_prints_a_row_a_call():
-    lines = measure_memory(n_samples=40, n_scored=20, n_levels=2).splitlines()
+    lines = measure_memory(n_samples=40, n_scored=20, n_levels=2, max_iter=2).splitlines()
     assert [line.split(" | ")[:2] for line in lines[-3:]] == [
         ["| fit", "40"],
         ["| score_samples", "10"],

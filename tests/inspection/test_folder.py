@@ -131,7 +131,8 @@ def test_the_report_is_one_file_with_its_pictures(detector, zoo, tmp_path):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_maps_overlays_and_boxes(monkeypatch, good, zoo, tmp_path, capsys):
     images = skmmrr.preprocessing.LoadImages((12, 10)).transform(sorted(good.iterdir()))
-    small = MMRRDetector(3, max_iter=30, width=8, n_blocks=1, random_state=0).fit(images)
+    sizes = {"width": 8, "n_blocks": 1, "n_estimators": 1}
+    small = MMRRDetector(3, max_iter=30, random_state=0, **sizes).fit(images)
     small.save(tmp_path / "model")
     out = [tmp_path / name for name in ("scores.csv", "overlays", "report.html")]
     options = ["--csv", out[0], "--overlays", out[1], "--report", out[2], "--quiet"]
@@ -203,7 +204,7 @@ def test_compare(monkeypatch, good, tmp_path, capsys):
 
 
 def test_export(monkeypatch, tmp_path, capsys):
-    detector = MMRRDetector(2, max_iter=5, width=8, n_blocks=1, n_estimators=2, random_state=0)
+    detector = MMRRDetector(2, max_iter=5, width=8, n_blocks=1, random_state=0)
     detector.fit(RNG.normal(size=(30, 2))).save(tmp_path / "model")
     run(monkeypatch, "export", tmp_path / "model", "--out", tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx").stat().st_size > 1000

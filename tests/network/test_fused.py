@@ -5,15 +5,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from skmmrr.network import UNet, _blocks, _unet
+
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
-@pytest.fixture(scope="module")
-def fused():
-    with pytest.MonkeyPatch.context() as patch:
-        if DEVICE == "cpu":
-            patch.setenv("TRITON_INTERPRET", "1")
-        yield pytest.importorskip("skmmrr.network._fused", exc_type=ImportError)
+fused = pytest.importorskip("skmmrr.network._fused", exc_type=ImportError)
 
 
 def images(*shape, dtype=torch.float32):
@@ -39,7 +36,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("shape", "groups"), SHAPES)
 @pytest.mark.parametrize("shifted", [True, False])
-def test_norm_relu_and_its_gradients_are_those_of_float64(fused, shape, groups, shifted):
+def test_norm_relu_and_its_gradients_are_those_of_float64(shape, groups, shifted):
     x, norm = images(*shape), norm_of(shape[1], groups)
     shift = torch.randn(shape[1]).to(DEVICE).requires_grad_()
     weights = [x, *norm.parameters(), *([shift] if shifted else [])]
@@ -58,14 +55,14 @@ def test_norm_relu_and_its_gradients_are_those_of_float64(fused, shape, groups, 
         torch.testing.assert_close(a.double(), b, rtol=1e-5, atol=1e-4)
 
 
-def test_norm_relu_keeps_bfloat16_and_computes_in_float32(fused):
+def test_norm_relu_keeps_bfloat16_and_computes_in_float32():
     x, norm = images(2, 16, 6, 6, dtype=torch.bfloat16), norm_of(16, 8)
     y = fused.norm_relu(norm, x)
     assert y.dtype == torch.bfloat16
     torch.testing.assert_close(y.float(), torch.relu(norm(x.float())), rtol=2**-7, atol=1e-6)
 
 
-def test_add_and_its_gradients(fused):
+def test_add_and_its_gradients():
     x, y, shift = images(2, 5, 3, 3), images(2, 5, 3, 3), torch.randn(5).to(DEVICE).requires_grad_()
     grad = torch.randn(2, 5, 3, 3).to(DEVICE)
     output = fused.add(x, y, shift)
@@ -75,9 +72,7 @@ def test_add_and_its_gradients(fused):
         torch.testing.assert_close(a, b)
 
 
-def test_a_u_net_is_the_same_on_fused_kernels(fused, monkeypatch):
-    from skmmrr.network import UNet, _blocks, _unet
-
+def test_a_u_net_is_the_same_on_fused_kernels(monkeypatch):
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     net = UNet(3, 2, width=16, n_resolutions=3, n_blocks=2).to(DEVICE)
     x = images(2, 3, 7, 9)
