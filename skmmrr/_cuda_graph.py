@@ -4,12 +4,15 @@ A step is a thousand kernels and more, of some microseconds each where networks 
 host takes longer to launch one. A CUDA graph launches them all at once.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
+from threading import Lock
 
 import torch
 from torch import Tensor
 
 _WARM_UPS = 3  # steps that run one by one first, as torch asks: libraries set themselves up
+_ONE_AT_A_TIME = Lock()  # a process captures one graph, and streams come from one pool
 
 
 class GraphedStep:
@@ -26,27 +29,27 @@ class GraphedStep:
     def __init__(self, step: Callable[[Tensor], Tensor], generator: torch.Generator) -> None:
         self.step, self.generator = step, generator
         self.stream = torch.cuda.Stream(generator.device)
-        self.warm_ups = 0
+        self.warm_ups: Counter[torch.Size] = Counter()
         self.captured: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
 
     def __call__(self, x: Tensor) -> Tensor:
         """Take a step on a batch."""
-        if self.warm_ups < _WARM_UPS:
-            self.warm_ups += 1
-            (output,) = side_by_side([lambda: self.step(x)], [self.stream])
-            return output
-        if x.shape not in self.captured:
-            self.captured[x.shape] = self._capture(x)
-        graph, batch, output = self.captured[x.shape]
-        batch.copy_(x)
-        graph.replay()
-        return output.clone()  # the next call overwrites it
+        with _ONE_AT_A_TIME, torch.cuda.device(self.generator.device):
+            if self.warm_ups[x.shape] < _WARM_UPS:
+                self.warm_ups[x.shape] += 1
+                (output,) = side_by_side([lambda: self.step(x)], [self.stream])
+                return output
+            if x.shape not in self.captured:
+                self.captured[x.shape] = self._capture(x)
+            graph, batch, output = self.captured[x.shape]
+            batch.copy_(x)
+            graph.replay()
+            return output.clone()  # the next call overwrites it
 
     def _capture(self, x: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
         graph, batch = torch.cuda.CUDAGraph(), x.clone()
         graph.register_generator_state(self.generator)
-        mode = "thread_local"  # other threads may use the GPU meanwhile
-        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode=mode):
+        with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
             output = self.step(batch)
         return graph, batch, output
 
@@ -62,10 +65,14 @@ def side_by_side(
     if streams is None:
         return [task() for task in tasks]
     main, results = torch.cuda.current_stream(streams[0].device), []
-    for task, stream in zip(tasks, streams, strict=True):
-        stream.wait_stream(main)
-        with torch.cuda.stream(stream):
-            results.append(task())
-    for stream in streams:
-        main.wait_stream(stream)
+    started: list[torch.cuda.Stream] = []
+    try:
+        for task, stream in zip(tasks, streams, strict=True):
+            stream.wait_stream(main)
+            started.append(stream)
+            with torch.cuda.stream(stream):
+                results.append(task())
+    finally:  # after Ctrl-C too
+        for stream in started:
+            main.wait_stream(stream)
     return results

@@ -6,7 +6,7 @@ batches, schedules, validation, the best weights, progress and Ctrl-C, and nothi
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -159,32 +159,29 @@ class _Best:
 
     def __init__(self, module: nn.Module, loss: float) -> None:
         self.module, self.loss, self.age = module, loss, 0
-        self.weights = [weight.clone() for weight in module.state_dict().values()]
+        self.weights = self._copied()
 
     def offer(self, loss: float) -> None:
         self.age += 1
         if loss < self.loss:
-            self.loss, self.age = loss, 0
-            self._copy(self.module.state_dict().values(), self.weights)
+            self.weights, self.loss, self.age = self._copied(), loss, 0
 
     def restore(self) -> None:
-        self._copy(self.weights, self.module.state_dict().values())
+        self.module.load_state_dict(self.weights)
         self.module.eval()
 
-    @staticmethod
-    @torch.no_grad()
-    def _copy(source: Iterable[Tensor], target: Iterable[Tensor]) -> None:
-        for old, new in zip(target, source, strict=True):
-            old.copy_(new)
+    def _copied(self) -> dict[str, Tensor]:
+        return {name: weight.clone() for name, weight in self.module.state_dict().items()}
 
 
 def optimizer_of(phase: Phase, budget: Budget) -> torch.optim.Optimizer:
     """The optimizer of a phase, at the budget's highest rate."""
     on_gpu = budget.device.type == "cuda"
-    rate = torch.tensor(budget.learning_rate, device=budget.device)  # a replayed step reads it
-    return _OPTIMIZERS[budget.optimizer](
-        phase.module.parameters(), lr=rate if on_gpu else budget.learning_rate, capturable=on_gpu
-    )
+    rate: float | Tensor = budget.learning_rate
+    if on_gpu:  # where replayed steps read it
+        rate = torch.tensor(rate, dtype=torch.float32, device=budget.device)
+    parameters = phase.module.parameters()
+    return _OPTIMIZERS[budget.optimizer](parameters, lr=rate, capturable=on_gpu)
 
 
 def _rate(optimizer: torch.optim.Optimizer) -> float:
@@ -289,7 +286,15 @@ def _schedule(
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimizer, factor=0.5, patience=math.ceil(_PAPER_PATIENCE / epochs), threshold=0
     )
-    return lambda: None, plateau.step, math.inf
+
+    def lower(loss: float) -> None:
+        rates = [group["lr"] for group in optimizer.param_groups]
+        plateau.step(loss)
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            if isinstance(rate, Tensor):  # torch before 2.10 puts a number in its place
+                group["lr"] = rate.fill_(float(group["lr"]))
+
+    return lambda: None, lower, math.inf
 
 
 def _warn(phase: Phase, budget: Budget, step: int, interrupted: bool, fell: bool) -> None:

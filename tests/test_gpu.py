@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
 from skmmrr import MMRRDetector
-from skmmrr._training import Budget, Phase, optimizer_of, step_of
-from skmmrr.network import sample_loss
+from skmmrr._training import Budget, Phase, TrainingInterrupted, optimizer_of, step_of
+from skmmrr.network import MMRRNetwork, sample_loss
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -32,6 +32,32 @@ def test_the_same_seed_gives_the_same_scores(kind):
     first, second = fitted(**kind), fitted(**kind)
     assert_array_equal(first.score_samples(ZEROS), second.score_samples(ZEROS))
     assert not torch.backends.cudnn.deterministic
+
+
+def test_ctrl_c_in_a_capture_leaves_a_fitted_detector(monkeypatch):
+    whole, calls = MMRRNetwork.encode, []
+
+    def interrupted(self, x):
+        calls.append(torch.is_grad_enabled())
+        if calls[-1] and sum(calls) == 8:  # two networks: the second one, in the fourth step
+            raise KeyboardInterrupt
+        return whole(self, x)
+
+    monkeypatch.setattr(MMRRNetwork, "encode", interrupted)
+    with pytest.warns(TrainingInterrupted, match="after 3 of 25"):
+        detector = fitted(**KINDS[0])
+    monkeypatch.undo()
+    assert np.isfinite(detector.score_samples(ZEROS)).all()
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there is one GPU at most")
+def test_another_gpu_than_the_current_one():
+    detector = fitted(**KINDS[0], device="cuda:1")
+    assert_allclose(
+        detector.score_samples(ZEROS),
+        detector.set_params(device="cuda:0").score_samples(ZEROS),
+        rtol=1e-6,
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

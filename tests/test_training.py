@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from skmmrr._data import Samples, Scaler
-from skmmrr._training import Budget, Phase, run_phase
+from skmmrr._training import Budget, Phase, _schedule, run_phase
 
 
 def make_samples(n=40):
@@ -143,3 +143,19 @@ def test_global_random_states_are_left_alone():
     run(mse_phase(autoencoder()), make_budget())
     assert_array_equal(torch.get_rng_state(), torch_state)
     assert_array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
+
+
+def test_a_lowered_rate_stays_in_the_tensor_that_replayed_steps_read(monkeypatch):
+    def of_older_torch(self, epoch):
+        for group in self.optimizer.param_groups:
+            group["lr"] = float(group["lr"]) * self.factor
+
+    monkeypatch.setattr(torch.optim.lr_scheduler.ReduceLROnPlateau, "_reduce_lr", of_older_torch)
+    rate = torch.tensor(0.1)
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=rate, fused=True)
+    budget = make_budget(schedule="plateau")
+    _, after_validation, _ = _schedule(optimizer, budget, n_samples=8, every=500)
+    for _ in range(3):
+        after_validation(1.0)
+    assert optimizer.param_groups[0]["lr"] is rate
+    assert rate == torch.tensor(0.05)

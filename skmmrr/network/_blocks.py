@@ -1,6 +1,7 @@
 """Pre-activation residual blocks for images and for vectors."""
 
 import math
+import warnings
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -83,13 +84,23 @@ def group_norm(channels: int) -> nn.GroupNorm:
 
 def fused_kernels(x: Tensor) -> ModuleType | None:
     """Kernels for these images: on a GPU with Triton; they compute in float32 at most."""
-    return _kernels() if x.is_cuda and x.dtype != torch.float64 else None
+    usable = x.is_cuda and x.dtype != torch.float64
+    return _kernels(x.device, x.dtype) if usable else None
 
 
 @cache
-def _kernels() -> ModuleType | None:
+def _kernels(device: torch.device, dtype: torch.dtype) -> ModuleType | None:
     try:
         from skmmrr.network import _fused
     except ImportError:  # builds of torch without Triton
+        return None
+    try:
+        _fused.try_out(device, dtype)
+    except Exception as error:  # of many kinds
+        warnings.warn(
+            f"Triton does not run on {device}, so that U-Nets take PyTorch's slower kernels: "
+            f"{error} It needs a C compiler and a GPU that it supports.",
+            stacklevel=2,
+        )
         return None
     return _fused

@@ -36,6 +36,14 @@ def norm_relu(norm: nn.GroupNorm, x: Tensor, shift: Tensor | None = None) -> Ten
     return _NormReLU.apply(x, norm.weight, norm.bias, norm.num_groups, norm.eps, shift)
 
 
+def try_out(device: torch.device, dtype: torch.dtype) -> None:
+    """Run a kernel forward and backward; what fails is Triton's error, of a compiler missing."""
+    norm = nn.GroupNorm(8, 8, device=device)
+    x = torch.zeros(1, 8, 2, 2, dtype=dtype, device=device, requires_grad=True)
+    with torch.enable_grad():
+        norm_relu(norm, x).sum().backward()
+
+
 def add(x: Tensor, y: Tensor, shift: Tensor) -> Tensor:
     """``x + y + shift`` of channels-last images, `shift` of shape (channels,)."""
     return _Add.apply(x, y, shift)
@@ -54,10 +62,10 @@ class _NormReLU(torch.autograd.Function):
     ) -> Tensor:
         x = x.contiguous(memory_format=torch.channels_last)
         y = torch.empty_like(x)
-        mean, scale = torch.empty(2, len(x), groups, device=x.device)
-        _normalise[(len(x) * groups,)](
-            x, _or_any(shift, x), weight, bias, y, mean, scale, eps, **_sizes(x, groups, shift)
-        )
+        mean, scale = torch.empty(2, len(x), groups, dtype=torch.float32, device=x.device)
+        tensors = x, _or_any(shift, x), weight, bias, y, mean, scale
+        with torch.cuda.device_of(x):
+            _normalise[(len(x) * groups,)](*tensors, eps, **_sizes(x, groups, shift))
         ctx.save_for_backward(x, weight, bias, shift, mean, scale)
         ctx.groups = groups
         return y
@@ -68,19 +76,11 @@ class _NormReLU(torch.autograd.Function):
         x, weight, bias, shift, mean, scale = ctx.saved_tensors
         grad = grad.contiguous(memory_format=torch.channels_last)
         grad_x = torch.empty_like(x)
-        sums = torch.empty(3, *x.shape[:2], device=x.device)  # of each image and channel
-        _differentiate[(len(x) * ctx.groups,)](
-            x,
-            _or_any(shift, x),
-            weight,
-            bias,
-            grad,
-            mean,
-            scale,
-            grad_x,
-            *sums,
-            **_sizes(x, ctx.groups, shift),
-        )
+        # of each image and channel
+        sums = torch.empty(3, *x.shape[:2], dtype=torch.float32, device=x.device)
+        tensors = x, _or_any(shift, x), weight, bias, grad, mean, scale, grad_x, *sums
+        with torch.cuda.device_of(x):
+            _differentiate[(len(x) * ctx.groups,)](*tensors, **_sizes(x, ctx.groups, shift))
         grad_weight, grad_bias, grad_shift = sums.sum(1)
         return grad_x, grad_weight, grad_bias, None, None, None if shift is None else grad_shift
 
@@ -91,7 +91,9 @@ class _Add(torch.autograd.Function):
         x, y = (t.contiguous(memory_format=torch.channels_last) for t in (x, y))
         output = torch.empty_like(y)
         n = output.numel()
-        _sum[(triton.cdiv(n, _ADDED),)](x, y, shift, output, n, CHANNELS=x.shape[1], TILE=_ADDED)
+        sizes = {"CHANNELS": x.shape[1], "TILE": _ADDED}
+        with torch.cuda.device_of(x):
+            _sum[(triton.cdiv(n, _ADDED),)](x, y, shift, output, n, **sizes)
         return output
 
     @staticmethod
@@ -122,7 +124,7 @@ def _or_any(t: Tensor | None, other: Tensor) -> Tensor:
 
 
 # A program has one group of one image: PIXELS x SIZE values, in tiles of ROWS x COLUMNS. It reads
-# them more than once, but from the cache.
+# them more than once, from the cache unless the image is large.
 
 
 @triton.jit
@@ -155,8 +157,8 @@ def _normalise(
         pixel = start + tl.arange(0, ROWS)[:, None]
         kept = (pixel < PIXELS) & known
         x = tl.load(X + base + pixel * CHANNELS, kept, 0).to(tl.float32) + shift
-        y = tl.maximum((x - mean) * scale * weight + bias, 0)
-        tl.store(Y + base + pixel * CHANNELS, y, kept)
+        y = (x - mean) * scale * weight + bias
+        tl.store(Y + base + pixel * CHANNELS, tl.where(y < 0, 0, y), kept)  # NaN stays NaN
 
 
 @triton.jit

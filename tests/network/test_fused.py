@@ -13,9 +13,12 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 fused = pytest.importorskip("skmmrr.network._fused", exc_type=ImportError)
 
 
+def numbers(*shape, seed):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(DEVICE)
+
+
 def images(*shape, dtype=torch.float32):
-    generator = torch.Generator().manual_seed(0)
-    x = (torch.randn(shape, generator=generator) + 1).to(DEVICE, dtype)
+    x = (numbers(*shape, seed=0) + 1).to(dtype)
     return x.contiguous(memory_format=torch.channels_last).requires_grad_()
 
 
@@ -38,10 +41,10 @@ SHAPES = [
 @pytest.mark.parametrize("shifted", [True, False])
 def test_norm_relu_and_its_gradients_are_those_of_float64(shape, groups, shifted):
     x, norm = images(*shape), norm_of(shape[1], groups)
-    shift = torch.randn(shape[1]).to(DEVICE).requires_grad_()
+    shift = numbers(shape[1], seed=2).requires_grad_()
     weights = [x, *norm.parameters(), *([shift] if shifted else [])]
     y = fused.norm_relu(norm, x, shift if shifted else None)
-    grad = torch.randn_like(y)
+    grad = numbers(*shape, seed=3)
     found = torch.autograd.grad(y, weights, grad)
 
     exact_norm = norm_of(shape[1], groups).double()
@@ -63,8 +66,8 @@ def test_norm_relu_keeps_bfloat16_and_computes_in_float32():
 
 
 def test_add_and_its_gradients():
-    x, y, shift = images(2, 5, 3, 3), images(2, 5, 3, 3), torch.randn(5).to(DEVICE).requires_grad_()
-    grad = torch.randn(2, 5, 3, 3).to(DEVICE)
+    x, y, shift = images(2, 5, 3, 3), images(2, 5, 3, 3), numbers(5, seed=2).requires_grad_()
+    grad = numbers(2, 5, 3, 3, seed=3)
     output = fused.add(x, y, shift)
     torch.testing.assert_close(output, x + y + shift[:, None, None])
     found = torch.autograd.grad(output, (x, y, shift), grad)
@@ -85,3 +88,24 @@ def test_a_u_net_is_the_same_on_fused_kernels(monkeypatch):
     torch.testing.assert_close(*outputs, rtol=1e-4, atol=1e-4)
     for a, b in zip(*grads, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_what_is_no_number_stays_none():
+    x = images(1, 8, 2, 2).detach()
+    x[0, 0, 0, 0] = torch.nan
+    assert fused.norm_relu(norm_of(8, 8), x)[0, 0].isnan().all()
+
+
+def test_kernels_that_do_not_run_are_told_and_left(monkeypatch):
+    def fail(device, dtype):
+        raise RuntimeError("Failed to find C compiler.")
+
+    monkeypatch.setattr(fused, "try_out", fail)
+    _blocks._kernels.cache_clear()
+    with pytest.warns(UserWarning, match="PyTorch's slower kernels: Failed to find C compiler"):
+        assert _blocks._kernels(torch.device(DEVICE), torch.float32) is None
+    _blocks._kernels.cache_clear()
+
+
+def test_kernels_try_out():
+    fused.try_out(torch.device(DEVICE), torch.float32)
