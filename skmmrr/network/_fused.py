@@ -137,27 +137,24 @@ def _normalise(
     shift = tl.load(SHIFT + channel, known, 0) if SHIFTED else 0.0
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(0, PIXELS, ROWS):
-        pixel = start + tl.arange(0, ROWS)[:, None]
-        kept = (pixel < PIXELS) & known
-        x = tl.load(X + base + pixel * CHANNELS, kept, 0).to(tl.float32) + shift
+        place, kept = _tile(start, base, known, PIXELS, CHANNELS, ROWS)
+        x = tl.load(X + place, kept, 0).to(tl.float32) + shift
         total += tl.where(kept, x, 0)
     mean = tl.sum(total) / (PIXELS * SIZE)
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(0, PIXELS, ROWS):
-        pixel = start + tl.arange(0, ROWS)[:, None]
-        kept = (pixel < PIXELS) & known
-        x = tl.load(X + base + pixel * CHANNELS, kept, 0).to(tl.float32) + shift - mean
+        place, kept = _tile(start, base, known, PIXELS, CHANNELS, ROWS)
+        x = tl.load(X + place, kept, 0).to(tl.float32) + shift - mean
         total += tl.where(kept, x * x, 0)
     scale = 1 / tl.sqrt(tl.sum(total) / (PIXELS * SIZE) + eps)
     tl.store(MEAN + row, mean)
     tl.store(SCALE + row, scale)
     weight, bias = tl.load(WEIGHT + channel, known, 0), tl.load(BIAS + channel, known, 0)
     for start in range(0, PIXELS, ROWS):
-        pixel = start + tl.arange(0, ROWS)[:, None]
-        kept = (pixel < PIXELS) & known
-        x = tl.load(X + base + pixel * CHANNELS, kept, 0).to(tl.float32) + shift
+        place, kept = _tile(start, base, known, PIXELS, CHANNELS, ROWS)
+        x = tl.load(X + place, kept, 0).to(tl.float32) + shift
         y = (x - mean) * scale * weight + bias
-        tl.store(Y + base + pixel * CHANNELS, tl.where(y < 0, 0, y), kept)  # NaN stays NaN
+        tl.store(Y + place, tl.where(y < 0, 0, y), kept)  # NaN stays NaN
 
 
 @triton.jit
@@ -173,12 +170,8 @@ def _differentiate(
     mean, scale = tl.load(MEAN + row), tl.load(SCALE + row)
     total, total_x = tl.zeros((ROWS, COLUMNS), tl.float32), tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(0, PIXELS, ROWS):
-        pixel = start + tl.arange(0, ROWS)[:, None]
-        kept = (pixel < PIXELS) & known
-        x = tl.load(X + base + pixel * CHANNELS, kept, 0).to(tl.float32) + shift
-        x = (x - mean) * scale
-        grad = tl.load(GRAD + base + pixel * CHANNELS, kept, 0).to(tl.float32)
-        grad = tl.where(kept & (x * weight + bias > 0), grad, 0)
+        place, kept = _tile(start, base, known, PIXELS, CHANNELS, ROWS)
+        x, grad = _before_relu(X + place, GRAD + place, kept, shift, mean, scale, weight, bias)
         total += grad
         total_x += grad * x
     grad_bias, grad_weight = tl.sum(total, 0)[None, :], tl.sum(total_x, 0)[None, :]
@@ -186,14 +179,10 @@ def _differentiate(
     along_x = tl.sum(grad_weight * weight) / (PIXELS * SIZE)
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for start in range(0, PIXELS, ROWS):
-        pixel = start + tl.arange(0, ROWS)[:, None]
-        kept = (pixel < PIXELS) & known
-        x = tl.load(X + base + pixel * CHANNELS, kept, 0).to(tl.float32) + shift
-        x = (x - mean) * scale
-        grad = tl.load(GRAD + base + pixel * CHANNELS, kept, 0).to(tl.float32)
-        grad = tl.where(kept & (x * weight + bias > 0), grad, 0)
+        place, kept = _tile(start, base, known, PIXELS, CHANNELS, ROWS)
+        x, grad = _before_relu(X + place, GRAD + place, kept, shift, mean, scale, weight, bias)
         grad = tl.where(kept, (grad * weight - along_one - x * along_x) * scale, 0)
-        tl.store(GRAD_X + base + pixel * CHANNELS, grad, kept)
+        tl.store(GRAD_X + place, grad, kept)
         total += grad
     sums = row * SIZE + tl.arange(0, COLUMNS)[None, :]  # as (images, channels)
     tl.store(GRAD_WEIGHT + sums, grad_weight, known)
@@ -210,6 +199,21 @@ def _place(
     column = tl.arange(0, COLUMNS)[None, :]
     channel = row % groups * SIZE + column
     return (row // groups).to(tl.int64) * PIXELS * CHANNELS + channel, channel, column < SIZE
+
+
+@triton.jit
+def _tile(start, base, known, PIXELS: tl.constexpr, CHANNELS: tl.constexpr, ROWS: tl.constexpr):
+    """Places of a tile's values, and which of them exist."""
+    pixel = start + tl.arange(0, ROWS)[:, None]
+    return base + pixel * CHANNELS, (pixel < PIXELS) & known
+
+
+@triton.jit
+def _before_relu(x, grad, kept, shift, mean, scale, weight, bias):
+    """Normalised values of a tile, and the gradient where the ReLU let them pass."""
+    normal = (tl.load(x, kept, 0).to(tl.float32) + shift - mean) * scale
+    passed = kept & (normal * weight + bias > 0)
+    return normal, tl.load(grad, passed, 0).to(tl.float32)
 
 
 @triton.jit
