@@ -102,8 +102,9 @@ class BaseDetector(BaseEstimator):
         It tells how well normal samples are explained, not how well anomalies are told apart.
         With it ``GridSearchCV(detector, grid).fit(X)`` can compare what is fitted to the same end,
         such as a bandwidth, a learning rate or the sizes of networks. It cannot compare parameters
-        that change what is measured, such as levels, features or the rule of the score: their
-        scores are different quantities. With labels take the scorers of :mod:`skmmrr.metrics`.
+        that change what is measured, such as levels, features, `adjust` or the rule of the score:
+        their scores are different quantities. With labels take the scorers of
+        :mod:`skmmrr.metrics`.
 
         Parameters
         ----------

@@ -91,11 +91,15 @@ def share_of_mean_image(samples: Samples) -> float:
     Of many images a thousand are looked at, of large ones less.
     """
     n = max(2, min(_ALIGNMENT_SAMPLES, _ALIGNMENT_ELEMENTS // samples.X.shape[1]))
-    index = np.unique(np.linspace(0, len(samples) - 1, n).astype(np.intp))
-    x = samples.batch(index).double()
+    x = samples.batch(evenly_spaced(len(samples), n)).double()
     total = x.var(dim=(0, 2, 3)).mean()  # about the mean colour
     within = x.var(dim=0).mean()  # about the mean image
     return float(1 - within / total) if total > 0 else 0.0
+
+
+def evenly_spaced(n: int, most: int) -> NDArray[np.intp]:
+    """At most so many indices from 0 to n - 1, the two included."""
+    return np.unique(np.linspace(0, n - 1, most).astype(np.intp))
 
 
 def downsampled(image_shape: tuple[int, int, int], side: int) -> tuple[int, int, int]:

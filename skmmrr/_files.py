@@ -24,10 +24,11 @@ from sklearn.svm import OneClassSVM
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skmmrr._complexity import Adjustment
 from skmmrr._data import Scaler
 
 FORMAT = "skmmrr detector"
-VERSION = 4  # 2: downsample_ of MMRRDetector; 3: perceptrons take images; 4: ensembles
+VERSION = 5  # 2: downsample_ of MMRRDetector; 3: perceptrons take images; 4: ensembles; 5: adjust
 
 _KIND = "kind"  # key that marks what JSON has no word for
 _SKLEARN: dict[str, type[BaseEstimator]] = {c.__name__: c for c in (PCA, OneClassSVM)}
@@ -136,6 +137,8 @@ def _encode(value: Any, arrays: Arrays, name: str) -> Any:
         return {k: _encode(v, arrays, f"{name}.{k}") for k, v in value.items()}
     if isinstance(value, Scaler):
         return {_KIND: "scaler"} | _encode(vars(value), arrays, name)
+    if isinstance(value, Adjustment):
+        return {_KIND: "adjustment", "numbers": vars(value)}
     if isinstance(value, nn.Module):
         tensors = {k: v.cpu().numpy() for k, v in value.state_dict().items()}
         return {_KIND: "weights", "tensors": _encode(tensors, arrays, name)}
@@ -184,6 +187,10 @@ def _decode_scaler(value: dict[str, Any], arrays: Arrays) -> Scaler:
     return Scaler(_decode(value["centre"], arrays), _decode(value["half_range"], arrays))
 
 
+def _decode_adjustment(value: dict[str, Any], arrays: Arrays) -> Adjustment:
+    return Adjustment(**value["numbers"])
+
+
 def _decode_density(value: dict[str, Any], arrays: Arrays) -> KernelDensity:
     density = KernelDensity(**_decode(value["params"], arrays))
     return density.fit(_decode(value["points"], arrays))
@@ -201,6 +208,7 @@ _DECODERS: dict[str, Callable[[dict[str, Any], Arrays], Any]] = {
     "strings": _decode_strings,
     "tuple": _decode_tuple,
     "scaler": _decode_scaler,
+    "adjustment": _decode_adjustment,
     "density": _decode_density,
     "sklearn": _decode_sklearn,
 }

@@ -1,7 +1,7 @@
 """The detector: MMRR behind scikit-learn's interface."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skmmrr._complexity import AdjustingMixin
 from skmmrr._data import Samples, downsampled, repeat_squares
 from skmmrr._device import module_on_device, resolve_device
 from skmmrr._levels import level_quadrature
@@ -42,15 +43,18 @@ MASKS = ("learned", "constant", "bernoulli")
 
 _DOWNSAMPLE = (4, 2)  # None takes the first that leaves enough pixels
 
+_ADJUSTING: tuple[str, int] = ("gauss-legendre", 8)  # levels that say what errors are usual
 
-class MMRRDetector(OutlierMixin, NetworkDetector):
+
+class MMRRDetector(OutlierMixin, AdjustingMixin, NetworkDetector):
     r"""Multi-Level Masking and Restoration with Refinement, an anomaly detector.
 
     Learns from normal samples to restore them from what a learned mask leaves of them, at all
     levels from nothing to everything. Abnormal samples are restored worse; a second network
     takes off what is hard to restore in any sample. No level is singled out: the anomaly score is
     the mean of the remaining squared error over all of them, so that there is no hyperparameter to
-    be tuned on anomalies that nobody has [1]_.
+    be tuned on anomalies that nobody has [1]_. Of images it is set beside the error that is usual
+    for an image as busy.
 
     With :math:`e = \tanh f_E(x)`, the mask :math:`m` of mean :math:`\mu` from the logits
     :math:`f_M(x)`, and noise :math:`\epsilon \sim U(-1, 1)`,
@@ -73,6 +77,12 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         rank like many: 8 for 60, at a fifth of the time. May be set after fit.
     refine : bool, default=True
         Whether to train and use the refinement network. May be set to False after fit.
+    adjust : bool, default=True
+        Whether errors of images are adjusted for how busy these are. The error of a normal image
+        grows with its total variation (of luminance and colours where it has three channels), by a
+        power that up to 500 training images tell; scores and maps are the errors that an image
+        would have, were it as busy as usual. Not in the paper. May be set to False after fit.
+        Vectors do not use it.
     embed : bool, default=True
         Whether to mask a learned embedding; else the sample itself (ablation of table 2).
     mask : {"learned", "constant", "bernoulli"}, default="learned"
@@ -164,6 +174,10 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         The masking levels of the score under the current parameters.
     noise_seed_ : int
         Seed of the noise of the scores.
+    adjustments_ : dict of str to Adjustment
+        What errors are usual, "restored" and "refined": the power ``slope`` of the total variation,
+        whose ``least``, ``usual`` and ``most`` values among the training images are there too.
+        Empty for vectors, and after a fit with ``adjust=False``.
     scaler_ : Scaler
         Map of the training range to [-1, 1]: of each feature, or of all pixels together.
     backbone_ : str
@@ -197,6 +211,8 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
     ----------
     .. [1] "MMRR: Unsupervised Anomaly Detection through Multi-Level Masking and Restoration with
        Refinement", submitted to NeurIPS 2022.
+    .. [2] J. Serra et al., "Input complexity and out-of-distribution detection with
+       likelihood-based generative models", ICLR 2020: the idea behind `adjust`.
 
     Examples
     --------
@@ -218,6 +234,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         *,
         level_rule: str = "uniform",
         refine: bool = True,
+        adjust: bool = True,
         embed: bool = True,
         mask: str = "learned",
         backbone: str = "auto",
@@ -244,6 +261,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         self.n_levels = n_levels
         self.level_rule = level_rule
         self.refine = refine
+        self.adjust = adjust
         self.embed = embed
         self.mask = mask
         self.backbone = backbone
@@ -285,7 +303,8 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         Returns
         -------
         losses : ndarray of float64 of shape (n_samples, len(`levels_`))
-            Refinement losses (4), or restoration losses (3) with ``refine=False``.
+            Refinement losses (4), or restoration losses (3) with ``refine=False``; adjusted as the
+            scores are.
         """
         check_is_fitted(self)
         return self._level_losses(self._validate_X(X, reset=False), noise_seed)
@@ -302,18 +321,21 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         -------
         maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
             Squared error of each pixel (mean over its channels) or feature, weighted over the
-            levels as in the score. Pixels of one square of `downsample_` have the same value. The
-            mean of a map is the sample's anomaly score, but where squares are cut off at an edge:
-            the score weighs them like whole ones.
+            levels, and of images adjusted, as in the score. Pixels of one square of `downsample_`
+            have the same value. The mean of a map is the sample's anomaly score, but where squares
+            are cut off at an edge: the score weighs them like whole ones.
         """
         check_is_fitted(self)
         X = self._validate_X(X, reset=False)
-        weights = torch.from_numpy(self._quadrature()[1]) / len(self.network_)
+        factors, (levels, quadrature) = self._factors(X, self._error_kind()), self._quadrature()
+        weights = torch.from_numpy(quadrature) / len(self.network_)
         shape = self._seen_shape()
         maps = np.zeros((len(X), math.prod(shape)))
-        for chunk, error in self._errors(X, self.levels_):
-            error = self._channels_last(error).flatten(2).to("cpu", torch.float64)
+        for chunk in self._chunks(X, levels):
+            error = self._channels_last(squared_error(chunk.x, chunk.refined))
+            error = error.flatten(2).to("cpu", torch.float64)
             maps[chunk.samples] += torch.tensordot(weights[chunk.levels], error, ([0], [1])).numpy()
+        maps *= factors[:, None]
         if self.image_shape_ is None:
             return maps
         maps = maps.reshape(len(X), *shape).mean(axis=3)
@@ -371,6 +393,7 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         owner = type(self).__name__
         level_quadrature(self.level_rule, self.n_levels, owner)
         check_bool("refine", self.refine, owner)
+        check_bool("adjust", self.adjust, owner)
         check_bool("embed", self.embed, owner)
         check_option("mask", self.mask, owner, MASKS)
         check_option("backbone", self.backbone, owner, BACKBONES)
@@ -491,19 +514,43 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         return -(self._level_losses(X) * self._quadrature()[1]).sum(axis=1)
 
     def _level_losses(self, X: NDArray[Any], noise_seed: int | None = None) -> NDArray[np.float64]:
-        losses = np.zeros((len(X), len(self.levels_)))
-        for chunk, error in self._errors(X, self.levels_, noise_seed):
-            mean = error.flatten(2).mean(dim=2, dtype=torch.float64)
-            losses[chunk.samples, chunk.levels] += mean.cpu().numpy()
-        return losses / len(self.network_)
+        factors = self._factors(X, self._error_kind())
+        return self._losses(X, ["refined"], self.levels_, noise_seed)["refined"] * factors[:, None]
 
-    def _errors(
+    def _losses(
+        self,
+        X: NDArray[Any],
+        outputs: Sequence[str],
+        levels: NDArray[np.float64],
+        noise_seed: int | None = None,
+    ) -> dict[str, NDArray[np.float64]]:
+        """Losses of shape (n_samples, n_levels) of some outputs of a :class:`Chunk`."""
+        losses = {name: np.zeros((len(X), len(levels))) for name in outputs}
+        for chunk in self._chunks(X, levels, noise_seed):
+            for name, total in losses.items():
+                error = squared_error(chunk.x, getattr(chunk, name)).flatten(2)
+                mean = error.mean(dim=2, dtype=torch.float64)
+                total[chunk.samples, chunk.levels] += mean.cpu().numpy()
+        return {name: total / len(self.network_) for name, total in losses.items()}
+
+    def _chunks(
         self, X: NDArray[Any], levels: NDArray[np.float64], noise_seed: int | None = None
-    ) -> Iterator[tuple[Chunk, Tensor]]:
-        """Squared errors of shape (n_samples, n_levels, ...), chunk by chunk, of every member."""
+    ) -> Iterator[Chunk]:
+        """Pass over all samples, levels and members."""
         samples, members = self._samples(X, self.network_), range(len(self.network_))
-        for chunk in self._passes(noise_seed).chunks(samples, levels, members, self.verbose):
-            yield chunk, squared_error(chunk.x, chunk.refined)
+        yield from self._passes(noise_seed).chunks(samples, levels, members, self.verbose)
+
+    def _after_training(self, X: NDArray[Any]) -> None:
+        if not self._adjusts():
+            self.adjustments_ = {}
+            return
+        some, (levels, weights) = X[self._some_of(len(X))], level_quadrature(*_ADJUSTING)
+        losses = self._losses(some, ["restored", "refined"], levels)
+        errors = {kind: found @ weights for kind, found in losses.items()}
+        self.adjustments_ = self._learned_adjustments(some, errors)
+
+    def _error_kind(self) -> str:
+        return "refined" if self.refine else "restored"
 
     def _passes(self, noise_seed: int | None = None) -> LevelPasses:
         if self.refine and self.network_[0].refinement is None:
@@ -542,7 +589,8 @@ class MMRRDetector(OutlierMixin, NetworkDetector):
         return level_quadrature(self.level_rule, self.n_levels, type(self).__name__)
 
     def _score_params(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("n_levels", "level_rule", "refine")}
+        names = ("n_levels", "level_rule", "refine")
+        return {name: getattr(self, name) for name in names} | {"adjust": self._adjusts()}
 
 
 def _draw(

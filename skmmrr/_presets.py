@@ -6,6 +6,7 @@ PAPER_32x32 = MappingProxyType(
     {
         "n_levels": 60,
         "level_rule": "uniform",
+        "adjust": False,
         "downsample": 1,
         "level_power": 1.0,
         "levels_per_sample": 1,

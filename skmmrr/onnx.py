@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
 import skmmrr
+from skmmrr._complexity import total_variation
 from skmmrr._data import LARGEST, average_squares, downsampled
 from skmmrr._files import write_atomically
 from skmmrr._mmrr import MMRRDetector
@@ -45,7 +46,7 @@ def export_onnx(detector: MMRRDetector, path: str | os.PathLike[str]) -> None:
     Parameters
     ----------
     detector : MMRRDetector
-        Fitted. Levels, refinement and threshold are as they are set now.
+        Fitted. Levels, refinement, adjustment and threshold are as they are set now.
     path : path-like
         The file, replaced at once when all is ready.
 
@@ -125,6 +126,7 @@ class ScoringGraph(nn.Module):
         self.image_shape, self.n_features = detector.image_shape_, detector.n_features_in_
         self.downsample = detector.downsample_
         self.offset, self.refined = float(detector.offset_), detector.refine
+        self.adjustment = detector._adjustment(detector._error_kind())
         levels, weights = detector._quadrature()
         shape: tuple[int, ...] = (self.n_features,)
         if self.image_shape is not None:
@@ -153,13 +155,17 @@ class ScoringGraph(nn.Module):
     def forward(self, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Anomaly scores, decisions and maps."""
         flat = (X.flatten(1).double() - self.centre) / self.half_range
-        x = flat.clamp(-LARGEST, LARGEST).float()
+        x, factor = flat.clamp(-LARGEST, LARGEST).float(), None
         if self.image_shape is not None:
             x = x.view(-1, *self.image_shape).permute(0, 3, 1, 2).contiguous()
+            if self.adjustment is not None:
+                factor = self.adjustment.factor(total_variation(x))
             x = average_squares(x, self.downsample)
         results = [self._member(i, x) for i in range(len(self.networks))]
         maps, losses = (torch.stack(parts).mean(0) for parts in zip(*results, strict=True))
         score = (losses * self.weights.unsqueeze(1)).sum(0)
+        if factor is not None:
+            score, maps = score * factor, maps * factor.unsqueeze(1)
         if self.image_shape is not None:
             height, width, channels = downsampled(self.image_shape, self.downsample)
             maps = maps.view(-1, height, width, channels).mean(3)

@@ -115,8 +115,9 @@ def test_networks_see_the_means_of_squares(backbone):
     means = X.reshape(6, 6, 2, 4, 2, 3).mean(axis=(2, 4))
     means[0, 0, 0], means[0, 0, 1] = 0, 1  # the range that both learn
     X[0, :2, :2], X[0, :2, 2:4] = 0, 1
-    whole = MMRRDetector(**QUICK, backbone=backbone, downsample=2).fit(X)
-    small = MMRRDetector(**QUICK, backbone=backbone, downsample=1).fit(means)
+    paper = QUICK | {"backbone": backbone, "adjust": False}
+    whole = MMRRDetector(**paper, downsample=2).fit(X)
+    small = MMRRDetector(**paper, downsample=1).fit(means)
     assert_allclose(whole.explain(X).x, small.explain(means).x, atol=1e-6)
     maps = small.anomaly_map(means)
     assert_allclose(whole.anomaly_map(X), maps.repeat(2, axis=1).repeat(2, axis=2), rtol=0.05)
@@ -249,6 +250,48 @@ def test_score_is_the_negative_mean_of_the_level_losses(image_detector, images):
     assert_allclose(image_detector.score_samples(images[:4]), -losses.mean(axis=1))
 
 
+@pytest.fixture(scope="module")
+def contrasts():
+    return np.random.default_rng(0).uniform(0.1, 1, 80)
+
+
+@pytest.fixture(scope="module")
+def of_all_contrasts(contrasts):
+    noise = np.random.default_rng(1).random((80, 6, 6)) - 0.5
+    return 0.5 + contrasts[:, None, None] * noise
+
+
+@pytest.mark.parametrize("refine", [True, False])
+def test_adjusted_scores_do_not_follow_the_contrast_of_normal_images(
+    of_all_contrasts, contrasts, refine
+):
+    detector = MMRRDetector(**QUICK, n_estimators=1).fit(of_all_contrasts[:60])
+    slopes = {}
+    for adjust in (True, False):
+        detector.set_params(adjust=adjust, refine=refine)
+        scores = detector.score_samples(of_all_contrasts[60:])
+        slopes[adjust] = abs(np.polyfit(np.log(contrasts[60:]), np.log(-scores), 1)[0])
+    assert slopes[True] < slopes[False] / 2
+
+
+def test_adjustment_can_be_left_out_after_fit_and_not_brought_in(of_all_contrasts):
+    images = of_all_contrasts
+    paper, left_out = (MMRRDetector(**QUICK, adjust=a).fit(images) for a in (False, True))
+    assert (left_out.score_samples(images) != paper.score_samples(images)).any()
+    left_out.set_params(adjust=False)
+    assert_array_equal(left_out.score_samples(images), paper.score_samples(images))
+    with pytest.raises(NotFittedError, match=r"'adjust': True.*calibrate"):
+        left_out.predict(images)
+    with pytest.raises(ValueError, match=r"'adjust'.*adjust=False.*Fit again"):
+        paper.set_params(adjust=True).score_samples(images)
+
+
+def test_errors_of_vectors_are_not_adjusted(vector_detector, vectors):
+    assert vector_detector.adjustments_ == {}
+    paper = copy.deepcopy(vector_detector).set_params(adjust=False)
+    assert_array_equal(paper.decision_function(vectors), vector_detector.decision_function(vectors))
+
+
 def test_mean_of_a_map_is_the_anomaly_score(image_detector, vector_detector, images, vectors):
     for detector, X in ((image_detector, images[:9]), (vector_detector, vectors[:9])):
         maps = detector.anomaly_map(X)
@@ -257,6 +300,7 @@ def test_mean_of_a_map_is_the_anomaly_score(image_detector, vector_detector, ima
 
 
 def test_level_losses_follow_from_what_explain_returns(image_detector, images):
+    image_detector = copy.deepcopy(image_detector).set_params(adjust=False)
     stages = image_detector.explain(images[:3])
     assert stages.mask.shape == stages.restored.shape == stages.refined.shape == (3, 5, 8, 8)
     assert_allclose(
@@ -267,7 +311,7 @@ def test_level_losses_follow_from_what_explain_returns(image_detector, images):
 
 
 def test_losses_and_maps_are_means_over_the_members(images):
-    detector = MMRRDetector(**QUICK, n_estimators=3).fit(images)
+    detector = MMRRDetector(**QUICK, n_estimators=3, adjust=False).fit(images)
     assert len(detector.network_) == 3
     members = [detector.explain(images[:4], member=member) for member in range(3)]
     errors = [np.square(m.x[:, None] - m.refined) for m in members]
@@ -279,7 +323,8 @@ def test_losses_and_maps_are_means_over_the_members(images):
 
 
 def test_a_member_alone_is_a_detector_of_one(images):
-    alone, three = (MMRRDetector(**QUICK, n_estimators=n).fit(images) for n in (1, 3))
+    paper = QUICK | {"adjust": False}
+    alone, three = (MMRRDetector(**paper, n_estimators=n).fit(images) for n in (1, 3))
     three.network_ = three.network_[:1]
     three.network_.load_state_dict(alone.network_.state_dict())
     assert_array_equal(three.score_samples(images), alone.score_samples(images))
@@ -301,7 +346,7 @@ def test_scores_are_a_mean_so_that_rules_are_comparable(image_detector, images):
 
 
 def test_refinement_can_be_left_out_after_fit(image_detector, images):
-    detector = copy.deepcopy(image_detector).set_params(refine=False)
+    detector = copy.deepcopy(image_detector).set_params(refine=False, adjust=False)
     stages = image_detector.explain(images[:2])
     error = np.square(stages.x[:, None] - stages.restored).mean(axis=(2, 3))
     assert_allclose(detector.level_losses(images[:2]), error, rtol=1e-5)

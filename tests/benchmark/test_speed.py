@@ -18,7 +18,7 @@ def test_the_papers_bisection_finds_the_same_mask():
 def test_the_literal_paper_ranks_like_the_detector():
     X = np.random.default_rng(0).integers(256, size=(40, 8, 8, 1), dtype=np.uint8)
     X[20:] //= 4
-    sizes = {"width": 8, "n_estimators": 1, "max_iter": 60}
+    sizes = {"width": 8, "n_estimators": 1, "max_iter": 60, "adjust": False}
     detector = MMRRDetector(**sizes, random_state=0, precision="float32").fit(X[:20])
     samples = detector._samples(X.reshape(40, -1), detector.network_)
     literal = speed._literal_scores(detector.network_[0], samples, 60, torch.device("cpu"))
