@@ -12,6 +12,7 @@ from sklearn.utils import gen_batches
 from torch import nn
 
 from skmmrr._base import BaseDetector
+from skmmrr._complexity import AdjustingMixin
 from skmmrr._data import Samples, Scaler
 from skmmrr._device import (
     PRECISIONS,
@@ -32,7 +33,7 @@ _NARROWS_BY = 16  # the maps of a feature network soon have fewer elements than 
 _LEAST_SIZE = 512  # elements: small images go through a network 64 at a time on a CPU
 
 
-class DeepKNNDetector(OutlierMixin, BaseDetector):
+class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
     """Nearest neighbours in a feature space (DN2), or among pixels or vectors.
 
     The anomaly score is the mean distance to the nearest training samples, in the features of a
@@ -59,6 +60,9 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         Whether to take the mean of squared distances.
     normalize : bool, default=None
         Whether to scale each sample's features to unit length. None: where `features` is given.
+    adjust : bool, default=False
+        Whether distances of images are adjusted for how busy these are, as errors are by
+        :class:`skmmrr.MMRRDetector`. May be set to False after fit. Vectors do not use it.
     input_size : int, default=None
         Height and width to which images are resized for a network. None: 128 for
         "efficientnet-lite0", no resizing for a module.
@@ -90,6 +94,9 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         Number of neighbours in use.
     normalized_ : bool
         Whether features have unit length.
+    adjustments_ : dict of str to Adjustment
+        What distances are usual, "distance": the power ``slope`` of the total variation. Empty for
+        vectors, and after a fit with ``adjust=False``.
     architecture_ : dict
         `features` and `input_size` as they were at the fit.
     offset_ : float
@@ -136,6 +143,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         n_neighbors: int = 2,
         squared: bool = False,
         normalize: bool | None = None,
+        adjust: bool = False,
         input_size: int | None = None,
         image_shape: tuple[int, ...] | None = None,
         validation_fraction: float = 0.05,
@@ -149,6 +157,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         self.n_neighbors = n_neighbors
         self.squared = squared
         self.normalize = normalize
+        self.adjust = adjust
         self.input_size = input_size
         self.image_shape = image_shape
         self.validation_fraction = validation_fraction
@@ -192,6 +201,12 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         given = self.features is not None
         self.normalized_ = given if self.normalize is None else self.normalize
         self.features_ = self._fitted_features(X, fitted)
+        self.adjustments_ = {}
+        if self._adjusts():
+            some = X[fitted[self._some_of(len(fitted))]]
+            skip = min(1, len(fitted) - 1)  # none its own neighbour
+            errors = {"distance": self._distances(some, skip).mean(axis=1)}
+            self.adjustments_ = self._learned_adjustments(some, errors)
         return self._set_threshold(self._threshold_scores(X, held_out))
 
     # Fitting
@@ -210,6 +225,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         check_bool("squared", self.squared, owner)
         if self.normalize is not None:
             check_bool("normalize", self.normalize, owner)
+        check_bool("adjust", self.adjust, owner)
         if self.input_size is not None:
             check_integer("input_size", self.input_size, owner, 1, "None chooses for the network.")
         check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
@@ -264,14 +280,20 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
 
     def _score_samples(self, X: NDArray[Any], skip: int = 0) -> NDArray[np.float64]:
         """Scores of samples, less the `skip` nearest neighbours."""
+        factors = self._factors(X, "distance")
+        distances = self._distances(X, skip) * factors[:, None]
+        return -(distances**2 if self.squared else distances).mean(axis=1)
+
+    def _distances(self, X: NDArray[Any], skip: int) -> NDArray[np.float64]:
+        """To the nearest neighbours but the first `skip`, of shape (n, n_neighbors)."""
         device = resolve_device(self.device, type(self).__name__)
         n_neighbors = min(self.n_neighbors_ + skip, len(self.features_))
-        scores = np.empty(len(X))
+        found = np.empty((len(X), n_neighbors - skip))
         for block in gen_batches(len(X), _BLOCK):
-            found = self._features(X[block])
-            distances = nearest_distances(found, self.features_, n_neighbors, device)[:, skip:]
-            scores[block] = -(distances**2 if self.squared else distances).mean(axis=1)
-        return scores
+            features = self._features(X[block])
+            nearest = nearest_distances(features, self.features_, n_neighbors, device)
+            found[block] = nearest[:, skip:]
+        return found
 
     def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores of the samples of the fit, none its own neighbour."""
@@ -329,4 +351,5 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
             yield found.reshape(len(found), -1)[: kept.stop - kept.start]
 
     def _score_params(self) -> dict[str, Any]:
-        return {"n_neighbors": self.n_neighbors, "squared": self.squared}
+        names = ("n_neighbors", "squared")
+        return {name: getattr(self, name) for name in names} | {"adjust": self._adjusts()}

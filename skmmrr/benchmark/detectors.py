@@ -1,7 +1,7 @@
 """The detectors of the bench, by name; any other scikit-learn or PyOD one by its import path."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import Any
 
@@ -50,6 +50,12 @@ def _mmrr(name: str = "MMRR", ablated: str = "", **parameters: Any) -> Candidate
     return Candidate(name + ablated, MMRRDetector(**parameters), rest)
 
 
+def _few_levels() -> Candidate:
+    candidate = _mmrr("MMRR, 8 nodes", **_FEW_LEVELS)
+    unadjusted = {f"{candidate.name}, unadjusted": {"adjust": False}}
+    return replace(candidate, variants={**candidate.variants, **unadjusted})
+
+
 def _levels() -> Candidate:
     variants = {f"MMRR, {n} levels": {"n_levels": n} for n in _N_LEVELS[:-1]}
     few = {f"MMRR, {n} nodes": {**_FEW_LEVELS, "n_levels": n} for n in (2, 4, 8)}
@@ -65,7 +71,7 @@ def _from_pyod(module: str, name: str, **parameters: Any) -> Callable[[], Candid
 
 _DETECTORS: dict[str, Callable[[], Candidate]] = {
     "MMRR": _mmrr,
-    "MMRR, 8 nodes": lambda: _mmrr("MMRR, 8 nodes", **_FEW_LEVELS),
+    "MMRR, 8 nodes": _few_levels,
     "MMRR, no embedding": lambda: _mmrr(ablated=", no embedding", embed=False),
     "MMRR, constant mask": lambda: _mmrr(ablated=", constant mask", mask="constant"),
     "MMRR, Bernoulli mask": lambda: _mmrr(ablated=", Bernoulli mask", mask="bernoulli"),
@@ -75,6 +81,7 @@ _DETECTORS: dict[str, Callable[[], Candidate]] = {
     "OC-SVM": lambda: Candidate("OC-SVM", OCSVMDetector()),
     "KDE": lambda: Candidate("KDE", KDEDetector()),
     "2-NN": lambda: Candidate("2-NN", DeepKNNDetector()),
+    "2-NN, adjusted": lambda: Candidate("2-NN, adjusted", DeepKNNDetector(adjust=True)),
     "DN2": lambda: Candidate("DN2", DeepKNNDetector("efficientnet-lite0")),
     "DN2 64": lambda: Candidate("DN2 64", DeepKNNDetector("efficientnet-lite0", input_size=64)),
     "IForest": lambda: Candidate("IForest", IsolationForest()),

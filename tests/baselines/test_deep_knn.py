@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
+import skmmrr
 from skmmrr.baselines import DeepKNNDetector
 from skmmrr.baselines import _nearest as nearest
 from skmmrr.baselines._nearest import nearest_distances
@@ -218,6 +219,7 @@ def test_pickles_and_clones(images):
         ({"n_neighbors": 0}, ValueError, "'n_neighbors'"),
         ({"squared": 2}, TypeError, "'squared'"),
         ({"normalize": "l2"}, TypeError, "'normalize'"),
+        ({"adjust": "tv"}, TypeError, "'adjust'"),
         ({"input_size": 0}, ValueError, "'input_size'"),
         ({"device": "abacus"}, ValueError, "'device'"),
     ],
@@ -225,3 +227,44 @@ def test_pickles_and_clones(images):
 def test_bad_parameters(vectors, parameters, error, message):
     with pytest.raises(error, match=message):
         DeepKNNDetector(**parameters).fit(vectors)
+
+
+def test_adjusted_distances_do_not_follow_the_contrast_of_normal_images():
+    rng = np.random.default_rng(0)
+    contrast = rng.uniform(0.1, 1, 300)
+    images = 0.5 + contrast[:, None, None] * (rng.random((300, 6, 6)) - 0.5)
+    plain = DeepKNNDetector(random_state=0).fit(images[:200])
+    adjusted = DeepKNNDetector(adjust=True, random_state=0).fit(images[:200])
+    slopes = [
+        np.polyfit(np.log(contrast[200:]), np.log(-d.score_samples(images[200:])), 1)[0]
+        for d in (plain, adjusted)
+    ]
+    assert abs(slopes[1]) < 0.1 < 0.5 < slopes[0]
+    left_out = adjusted.set_params(adjust=False)
+    assert_array_equal(left_out.score_samples(images), plain.score_samples(images))
+    with pytest.raises(ValueError, match=r"'adjust' of DeepKNNDetector.*Fit again"):
+        plain.set_params(adjust=True).score_samples(images)
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_very_few_images_are_not_adjusted(images, n):
+    adjusted, plain = (
+        DeepKNNDetector(adjust=a, random_state=0).fit(images[:n]) for a in (True, False)
+    )
+    assert_array_equal(adjusted.score_samples(images), plain.score_samples(images))
+
+
+def test_frames_that_come_again_do_not_spoil_the_adjustment():
+    rng = np.random.default_rng(0)
+    images = rng.uniform(0.1, 1, (300, 1, 1)) * rng.random((300, 6, 6))
+    images[:6] = 0  # the camera was covered
+    detector = DeepKNNDetector(adjust=True, random_state=0).fit(images)
+    assert 0.5 < detector.adjustments_["distance"].slope < 1.5
+
+
+def test_adjusted_distances_survive_a_file(images, tmp_path):
+    detector = DeepKNNDetector(adjust=True, random_state=0).fit(images)
+    detector.save(tmp_path / "knn.safetensors")
+    again = skmmrr.load(tmp_path / "knn.safetensors")
+    assert again.adjustments_ == detector.adjustments_
+    assert_array_equal(again.score_samples(images), detector.score_samples(images))
