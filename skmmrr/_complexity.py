@@ -47,7 +47,7 @@ def total_variation(images: Tensor) -> Tensor:
     images = images.double()  # rounded in the end, so that no order of summation shows
     if images.shape[1] == len(_YCBCR):
         matrix = torch.tensor(_YCBCR, dtype=images.dtype, device=images.device)
-        images = (images.unsqueeze(1) * matrix[:, :, None, None]).sum(dim=2)
+        images = torch.einsum("dc,nchw->ndhw", matrix, images)
     down, right = (images.diff(dim=dim).abs().sum(dim=(1, 2, 3)) for dim in (2, 3))
     return ((down + right) / images[0].numel() + _PLAIN).float()
 
