@@ -1,6 +1,7 @@
 """What the detectors that train a network share: fitting, from X to the threshold."""
 
 import copy
+import warnings
 from abc import abstractmethod
 from collections.abc import Iterator
 from typing import Any, ClassVar, Self
@@ -78,7 +79,8 @@ class NetworkDetector(BaseDetector):
             If a validation loss did not fall.
         UserWarning
             If all samples that set the threshold score the same. After Ctrl-C: training stops, the
-            best weights so far are kept, and the detector is fitted.
+            best weights so far are kept, and the detector is fitted. Only a second Ctrl-C, in the
+            seconds after the training, loses the fit.
         """
         self._check_params()
         device = resolve_device(self.device, type(self).__name__)
@@ -107,8 +109,19 @@ class NetworkDetector(BaseDetector):
         self.n_iter_ = np.array(n_iter)
         module_to_device(network, torch.device("cpu"))
         self.network_ = network.requires_grad_(False)
+        try:
+            scores = self._normal_scores(X, validation)
+        except KeyboardInterrupt:
+            message = "was trained, but interrupted while it measured what normal samples score."
+            message += " It measures that again, for some seconds; another Ctrl-C loses the fit."
+            warnings.warn(f"{type(self).__name__} {message}", stacklevel=2)
+            scores = self._normal_scores(X, validation)
+        return self._set_threshold(scores)
+
+    def _normal_scores(self, X: NDArray[Any], held_out: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Learn what scores need, and those that set the threshold."""
         self._after_training(X)
-        return self._set_threshold(self._threshold_scores(X, validation))
+        return self._threshold_scores(X, held_out)
 
     def _check_params(self) -> None:
         """Check what does not depend on X; subclasses add their own."""

@@ -452,6 +452,32 @@ def test_ctrl_c_leaves_a_fitted_estimator(monkeypatch, vectors):
     assert set(detector.predict(vectors)) <= {-1, 1}
 
 
+def interrupt_scoring(monkeypatch, times):
+    """Ctrl-C at the first calls that score."""
+    scores, calls = MMRRDetector._score_samples, iter(range(times))
+
+    def interrupted(self, X):
+        if next(calls, None) is not None:
+            raise KeyboardInterrupt
+        return scores(self, X)
+
+    monkeypatch.setattr(MMRRDetector, "_score_samples", interrupted)
+
+
+def test_ctrl_c_after_the_training_loses_nothing(monkeypatch, vectors):
+    expected = MMRRDetector(**QUICK).fit(vectors)
+    interrupt_scoring(monkeypatch, times=1)
+    with pytest.warns(UserWarning, match="another Ctrl-C loses the fit"):
+        detector = MMRRDetector(**QUICK).fit(vectors)
+    assert detector.offset_ == expected.offset_
+
+
+def test_a_second_ctrl_c_after_the_training_is_obeyed(monkeypatch, vectors):
+    interrupt_scoring(monkeypatch, times=2)
+    with pytest.warns(UserWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
+        MMRRDetector(**QUICK).fit(vectors)
+
+
 def test_tied_scores_warn():
     with pytest.warns(UserWarning, match="same score"):
         MMRRDetector(**QUICK, contamination=0.1).fit(np.ones((20, 2)))
