@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from pyod.models.base import BaseDetector
+from pyod.models.lscp import LSCP
 from pyod.utils.data import generate_data
 from scipy.stats import rankdata
 from sklearn.base import clone
@@ -164,6 +165,12 @@ def test_no_training_sample_is_its_own_neighbour(data):
     detector = KNN(n_neighbors=1).fit(data[0])
     assert (detector.decision_scores_ > 0).all()
     assert (detector.decision_function(data[0]) == 0).all()
+
+
+def test_ensembles_of_pyod_take_the_detectors(data):
+    detectors = [clone(detector) for detector in QUICK.values()]
+    ensemble = LSCP(detectors, n_bins=len(detectors), random_state=0).fit(data[0])
+    assert roc_auc_score(data[3], ensemble.decision_function(data[1])) >= 0.8
 
 
 def test_images(images):
