@@ -1,19 +1,20 @@
-"""How complex images are, and how much of their errors that explains.
+"""How complex images are, and what that says of their errors.
 
 A busy image is restored worse than a plain one, be it normal or not. Serra et al. take the
 complexity off the likelihood of generative models ("Input complexity and out-of-distribution
-detection with likelihood-based generative models", ICLR 2020); here normal images say how much.
+detection with likelihood-based generative models", ICLR 2020); here normal images say how much,
+and how busy a normal image is: one far busier or plainer is abnormal for that.
 """
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import theilslopes
+from scipy.stats import iqr, theilslopes
 from torch import Tensor
 
 from skmmrr._data import Samples, Scaler, evenly_spaced
@@ -23,7 +24,11 @@ from skmmrr._scoring import sample_chunks
 _MOST_IMAGES, _MOST_ELEMENTS = 500, 2**27  # that say what errors are usual
 _FEWEST_IMAGES = 5  # of which an interval for a slope can be told
 
-_Array = TypeVar("_Array", NDArray[np.float64], Tensor)
+_COPY = 1e-6  # of the largest error: less has an image that was learned twice
+_RARITY = 1 / 4  # weight of an unusual variation beside an unusual error
+_ALIKE = 0.02  # standard deviation of logarithms up to which images are equally busy
+_MOST_NORMAL = 5.0  # standard deviations that a normal image is off
+_MOST_DEVIATIONS, _MOST_SPREAD = 10.0, 1.0  # that count: of variations, of errors
 
 # Luminance and two differences of red, green and blue (ITU-R BT.601, as in JPEG files).
 _YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
@@ -54,48 +59,72 @@ def total_variation(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Adjustment:
-    """Errors of normal images as a power of their total variation.
+    """What errors are usual for an image of some total variation, and what variation is usual.
 
     Attributes
     ----------
     slope : float
-        The power; 0 where the images do not say that it is another.
+        Errors of normal images are this power of their variation; 0 where the images do not say
+        that it is another.
+    rarity : float
+        What the logarithm of the error gains, times the square of the number of standard deviations
+        by which the logarithm of the variation is off; of ten at most.
     usual, least, most : float
-        Median, minimum and maximum of the variation. Beyond the extremes nothing is extrapolated.
+        Median, minimum and maximum of the variation. Beyond the extremes no error is extrapolated.
+    spread : float
+        Standard deviation of the logarithm of the variation; more where a normal image would be off
+        by more than five, and at least 0.02.
     """
 
     slope: float
+    rarity: float
     usual: float
     least: float
     most: float
+    spread: float
 
     @classmethod
     def fit(cls, variation: NDArray[np.float64], errors: NDArray[np.float64]) -> "Adjustment":
         """Learn from normal images.
 
-        The slope of the logarithms is Theil and Sen's, which odd images and copies, whose errors
-        are next to nothing, do not move. It is 0 if that lies in its interval of 95% confidence.
+        The slope of the logarithms is Theil and Sen's, which odd images do not move. It is 0 if
+        that lies in its interval of 95% confidence.
+
+        An unusual variation counts as a normal density has it: half the square of its standard
+        deviations, in those of the errors beside the regression, times a weight; not at all where
+        nearly all images are equally busy.
 
         Parameters
         ----------
         variation, errors : ndarray of float64 of shape (n,)
         """
-        x, y = np.log(variation), np.log(np.maximum(errors, np.finfo(np.float64).tiny))
-        slope = 0.0
-        if len(np.unique(x)) >= _FEWEST_IMAGES:
-            found = theilslopes(y, x)
-            slope = found.slope if found.low_slope > 0 or found.high_slope < 0 else 0.0
         usual, least, most = np.median(variation), variation.min(), variation.max()
-        return cls(float(slope), float(usual), float(least), float(most))
+        off = np.log(variation / usual)
+        spread = max(off.std(), np.abs(off).max() / _MOST_NORMAL, _ALIKE)
+        original = errors > _COPY * errors.max()
+        x, y = off[original], np.log(errors[original])
+        slope = rarity = 0.0
+        if len(np.unique(x)) >= _FEWEST_IMAGES:
+            with np.errstate(invalid="ignore"):  # many ties: no interval, no slope
+                found = theilslopes(y, x)
+            slope = found.slope if found.low_slope > 0 or found.high_slope < 0 else 0.0
+            if spread > _ALIKE:  # by the 68% in the middle, which odd images hardly move
+                deviation = iqr(y - slope * x, rng=(16, 84), scale=2)
+                rarity = _RARITY * min(deviation, _MOST_SPREAD) / 2
+        return cls(*(float(number) for number in (slope, rarity, usual, least, most, spread)))
 
-    def factor(self, variation: _Array) -> _Array:
+    def factor(self, variation: Tensor) -> Tensor:
         """What turns the errors of images into those they would have, were they as busy as usual.
+
+        They are larger, the more unusual the variation is.
 
         Parameters
         ----------
-        variation : ndarray or Tensor of shape (n,)
+        variation : Tensor of shape (n,)
         """
-        return (self.usual / variation.clip(self.least, self.most)) ** self.slope
+        usual_error = (variation.clamp(self.least, self.most) / self.usual) ** self.slope
+        deviations = ((variation / self.usual).log() / self.spread).abs()
+        return (self.rarity * deviations.clamp(max=_MOST_DEVIATIONS) ** 2).exp() / usual_error
 
 
 class AdjustingMixin:
@@ -143,7 +172,9 @@ class AdjustingMixin:
     def _factors(self, X: NDArray[Any], kind: str) -> NDArray[np.float64]:
         """What adjusts an error of each sample."""
         adjustment = self._adjustment(kind)
-        return np.ones(len(X)) if adjustment is None else adjustment.factor(self._variation(X))
+        if adjustment is None:
+            return np.ones(len(X))
+        return adjustment.factor(torch.from_numpy(self._variation(X))).numpy()
 
     def _variation(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Total variation of images, of all their pixels."""

@@ -81,8 +81,8 @@ class MMRRDetector(OutlierMixin, AdjustingMixin, NetworkDetector):
         Whether errors of images are adjusted for how busy these are. The error of a normal image
         grows with its total variation (of luminance and colours where it has three channels), by a
         power that up to 500 training images tell; scores and maps are the errors that an image
-        would have, were it as busy as usual. Not in the paper. May be set to False after fit.
-        Vectors do not use it.
+        would have, were it as busy as usual, and larger, the more unusual its variation is. Not in
+        the paper. May be set to False after fit. Vectors do not use it.
     embed : bool, default=True
         Whether to mask a learned embedding; else the sample itself (ablation of table 2).
     mask : {"learned", "constant", "bernoulli"}, default="learned"
@@ -176,8 +176,9 @@ class MMRRDetector(OutlierMixin, AdjustingMixin, NetworkDetector):
         Seed of the noise of the scores.
     adjustments_ : dict of str to Adjustment
         What errors are usual, "restored" and "refined": the power ``slope`` of the total variation,
-        whose ``least``, ``usual`` and ``most`` values among the training images are there too.
-        Empty for vectors, and after a fit with ``adjust=False``.
+        whose ``least``, ``usual`` and ``most`` values among the training images are there too, its
+        ``spread``, and the weight ``rarity`` of an unusual one. Empty for vectors, and after a fit
+        with ``adjust=False``.
     scaler_ : Scaler
         Map of the training range to [-1, 1]: of each feature, or of all pixels together.
     backbone_ : str

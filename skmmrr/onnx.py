@@ -159,7 +159,7 @@ class ScoringGraph(nn.Module):
         if self.image_shape is not None:
             x = x.view(-1, *self.image_shape).permute(0, 3, 1, 2).contiguous()
             if self.adjustment is not None:
-                factor = self.adjustment.factor(total_variation(x))
+                factor = self.adjustment.factor(total_variation(x).double()).float()
             x = average_squares(x, self.downsample)
         results = [self._member(i, x) for i in range(len(self.networks))]
         maps, losses = (torch.stack(parts).mean(0) for parts in zip(*results, strict=True))

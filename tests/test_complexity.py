@@ -54,11 +54,15 @@ def power_law(n=200, slope=1.5, noise=0.1):
     return variation, 0.3 * variation**slope * np.exp(noise * rng.normal(size=n))
 
 
+def factors(adjustment, variation):
+    return adjustment.factor(torch.tensor(variation, dtype=torch.float64)).numpy()
+
+
 def test_a_power_law_is_found_and_taken_off():
     variation, errors = power_law(noise=0)
     adjustment = Adjustment.fit(variation, errors)
     assert adjustment.slope == pytest.approx(1.5)
-    assert_allclose(errors * adjustment.factor(variation), 0.3 * np.median(variation) ** 1.5)
+    assert_allclose(errors * factors(adjustment, variation), 0.3 * np.median(variation) ** 1.5)
 
 
 def test_copies_and_odd_images_hardly_move_the_slope():
@@ -69,12 +73,56 @@ def test_copies_and_odd_images_hardly_move_the_slope():
     assert Adjustment.fit(variation, errors).slope == pytest.approx(1.5, abs=0.1)
 
 
-def test_nothing_is_extrapolated():
-    adjustment = Adjustment(slope=2.0, usual=0.2, least=0.1, most=0.4)
-    assert_allclose(adjustment.factor(np.array([0.001, 0.1, 0.2, 0.4, 9.0])), [4, 4, 1, 0.25, 0.25])
+def test_no_error_is_extrapolated():
+    adjustment = Adjustment(slope=2.0, rarity=0.0, usual=0.2, least=0.1, most=0.4, spread=0.5)
+    assert_allclose(factors(adjustment, [0.001, 0.1, 0.2, 0.4, 9.0]), [4, 4, 1, 0.25, 0.25])
 
 
-def test_errors_that_do_not_depend_on_the_variation_are_rarely_adjusted():
+def test_an_unusual_variation_counts_like_an_unusual_error_by_a_quarter():
+    rng = np.random.default_rng(0)
+    variation, noise = np.exp(rng.normal(-1, 0.2, 2000)), rng.normal(0, 0.3, 2000)
+    adjustment = Adjustment.fit(variation, variation**1.5 * np.exp(noise))
+    off = np.exp(-1 + 0.2 * np.array([-3.0, -1.0, 0.0, 1.0, 3.0]))  # standard deviations
+    density = 0.3 / 4 * np.array([9, 1, 0, 1, 9]) / 2
+    logarithms = np.log(factors(adjustment, off) * (off * np.e) ** 1.5)
+    assert_allclose(logarithms, density, atol=0.04)
+
+
+def test_images_plainer_or_busier_than_all_normal_ones_are_abnormal_and_finite():
+    variation, errors = power_law()
+    adjustment = Adjustment.fit(variation, errors)
+    odd = factors(adjustment, [1e-30, 1e-4, 1e4, 1e30])
+    assert_array_equal(odd[[0, 3]], odd[[1, 2]])  # no more than ten standard deviations count
+    assert odd[0] < odd[1] * 2 < 100
+    normal = (errors * factors(adjustment, variation)).max()
+    assert min(odd[0] * errors.min(), odd[3] * errors.max()) > normal
+
+
+def test_few_odd_images_and_any_number_of_copies_hardly_move_what_is_rare():
+    variation, errors = power_law()
+    expected = Adjustment.fit(variation, errors)
+    errors[:80] = 0
+    errors[190:195], errors[195:] = 1e-3, 2
+    found = Adjustment.fit(variation, errors)
+    assert found.rarity == pytest.approx(expected.rarity, rel=0.35)
+
+
+def test_no_normal_image_is_very_rare():
+    variation, errors = power_law()
+    variation[:190] = np.random.default_rng(0).normal(0.3, 0.003, 190)  # and a minority, and
+    variation[199] = 1e-3  # a blank frame
+    adjustment = Adjustment.fit(variation, errors)
+    assert adjustment.rarity > 0
+    assert (np.abs(np.log(variation / adjustment.usual)) < 5.01 * adjustment.spread).all()
+
+
+def test_where_images_are_equally_busy_no_variation_is_rare():
+    variation, errors = power_law()
+    variation = 0.3 + variation / 100
+    assert Adjustment.fit(variation, errors).rarity == 0
+
+
+def test_errors_that_do_not_depend_on_the_variation_rarely_have_a_slope():
     rng = np.random.default_rng(0)
     fits = [Adjustment.fit(rng.uniform(0.1, 1, 30), rng.uniform(0.1, 1, 30)) for _ in range(100)]
     assert np.mean([fit.slope != 0 for fit in fits]) < 0.15
@@ -82,16 +130,11 @@ def test_errors_that_do_not_depend_on_the_variation_are_rarely_adjusted():
 
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_errors_of_few_images_are_not_adjusted(n):
-    assert Adjustment.fit(*power_law(n)).slope == 0
+    adjustment = Adjustment.fit(*power_law(n))
+    assert_array_equal(factors(adjustment, [0.1, 0.3, 2.0]), 1)
 
 
 @pytest.mark.parametrize("errors", [np.full(9, 0.2), np.arange(9.0)])
 def test_errors_of_images_that_are_alike_are_not_adjusted(errors):
     adjustment = Adjustment.fit(np.full(9, 0.3), errors)
-    assert_array_equal(adjustment.factor(np.array([0.1, 0.3, 2.0])), 1)
-
-
-def test_arrays_and_tensors_have_the_same_factors():
-    adjustment = Adjustment(slope=0.7, usual=0.2, least=0.1, most=0.4)
-    variation = np.linspace(0.05, 0.6, 20)
-    assert_allclose(adjustment.factor(torch.from_numpy(variation)), adjustment.factor(variation))
+    assert_array_equal(factors(adjustment, [0.1, 0.3, 2.0]), 1)

@@ -95,8 +95,8 @@ class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
     normalized_ : bool
         Whether features have unit length.
     adjustments_ : dict of str to Adjustment
-        What distances are usual, "distance": the power ``slope`` of the total variation. Empty for
-        vectors, and after a fit with ``adjust=False``.
+        What distances are usual, "distance"; see :class:`skmmrr.MMRRDetector`. Empty for vectors,
+        and after a fit with ``adjust=False``.
     architecture_ : dict
         `features` and `input_size` as they were at the fit.
     offset_ : float

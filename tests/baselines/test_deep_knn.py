@@ -258,8 +258,12 @@ def test_frames_that_come_again_do_not_spoil_the_adjustment():
     rng = np.random.default_rng(0)
     images = rng.uniform(0.1, 1, (300, 1, 1)) * rng.random((300, 6, 6))
     images[:6] = 0  # the camera was covered
+    images[100:190] = np.repeat(images[200:230], 3, axis=0)
     detector = DeepKNNDetector(adjust=True, random_state=0).fit(images)
-    assert 0.5 < detector.adjustments_["distance"].slope < 1.5
+    adjustment = detector.adjustments_["distance"]
+    assert 0.5 < adjustment.slope < 1.5
+    assert 0 < adjustment.rarity < 0.05
+    assert np.isfinite(detector.score_samples(np.r_[images, np.full((1, 6, 6), 9.0)])).all()
 
 
 def test_adjusted_distances_survive_a_file(images, tmp_path):
