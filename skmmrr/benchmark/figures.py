@@ -103,12 +103,13 @@ def draw_classes(ax: Axes, rows: Sequence[Row]) -> bool:
     classes, detectors = unique(rows, "class"), unique(rows, "detector")
     if len(classes) < 2:
         return False
-    width, shown = 0.85 / len(detectors), []
+    ax.figure.set_size_inches(max(8, len(classes) * len(detectors) / 9), 4.5)  # room for figures
+    width, bars, published = 0.85 / len(detectors), [], []
     for i, detector in enumerate(detectors):
         means = _means(rows, detector, classes)
         places = np.arange(len(classes)) + (i - (len(detectors) - 1) / 2) * width
         ax.bar(places, means, width, label=detector, color=_colour(i))
-        shown += [*zip(places, means, strict=True)]
+        bars += [*zip(places, means, strict=True)]
         source = (rows[0]["dataset"], rows[0]["protocol"])
         cells = published_cells(*source, "auroc", detector, classes) or [""]
         if any(cells[:-1]):
@@ -116,9 +117,10 @@ def draw_classes(ax: Axes, rows: Sequence[Row]) -> bool:
             first = "published" not in ax.get_legend_handles_labels()[1]
             ticks = ax.scatter(places, heights, 300 * width, "black", marker="_", zorder=3)
             ticks.set_label("published" if first else "_")
-            shown += [*zip(places, heights, strict=True)]
-    lowest = max(0.0, np.floor(np.nanquantile([h for _, h in shown], 0.1) * 20 - 0.5) / 20)
-    for place, height in shown:
+            published += heights
+    shown = [height for _, height in bars] + published
+    lowest = max(0.0, np.floor(np.nanquantile(shown, 0.1) * 20 - 0.5) / 20)
+    for place, height in bars:
         if height < lowest:
             ax.text(place, lowest, f" {height:.2f}", rotation=90, fontsize=6, ha="center")
     turned = {"rotation": 30, "ha": "right"} if max(map(len, classes)) > 4 else {}
