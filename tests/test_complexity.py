@@ -93,7 +93,7 @@ def test_images_plainer_or_busier_than_all_normal_ones_are_abnormal_and_finite()
     adjustment = Adjustment.fit(variation, errors)
     odd = factors(adjustment, [1e-30, 1e-4, 1e4, 1e30])
     assert_array_equal(odd[[0, 3]], odd[[1, 2]])  # no more than ten standard deviations count
-    assert odd[0] < odd[1] * 2 < 100
+    assert odd.max() < 50
     normal = (errors * factors(adjustment, variation)).max()
     assert min(odd[0] * errors.min(), odd[3] * errors.max()) > normal
 
