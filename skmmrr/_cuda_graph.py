@@ -22,19 +22,21 @@ class GraphedStep:
     ----------
     step : callable (x) -> Tensor
         Changes tensors in place, and reads none back.
-    generator : torch.Generator
-        On the GPU: what is random in the step comes from it.
+    generators : sequence of torch.Generator
+        On the GPU: what is random in the step comes from them.
     """
 
-    def __init__(self, step: Callable[[Tensor], Tensor], generator: torch.Generator) -> None:
-        self.step, self.generator = step, generator
-        self.stream = torch.cuda.Stream(generator.device)
+    def __init__(
+        self, step: Callable[[Tensor], Tensor], generators: Sequence[torch.Generator]
+    ) -> None:
+        self.step, self.generators = step, generators
+        self.stream = torch.cuda.Stream(generators[0].device)
         self.warm_ups: Counter[torch.Size] = Counter()
         self.captured: dict[torch.Size, tuple[torch.cuda.CUDAGraph, Tensor, Tensor]] = {}
 
     def __call__(self, x: Tensor) -> Tensor:
         """Take a step on a batch."""
-        with _ONE_AT_A_TIME, torch.cuda.device(self.generator.device):
+        with _ONE_AT_A_TIME, torch.cuda.device(self.stream.device):
             if self.warm_ups[x.shape] < _WARM_UPS:
                 self.warm_ups[x.shape] += 1
                 (output,) = side_by_side([lambda: self.step(x)], [self.stream])
@@ -48,7 +50,8 @@ class GraphedStep:
 
     def _capture(self, x: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
         graph, batch = torch.cuda.CUDAGraph(), x.clone()
-        graph.register_generator_state(self.generator)
+        for generator in self.generators:
+            graph.register_generator_state(generator)
         with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
             output = self.step(batch)
         return graph, batch, output

@@ -122,8 +122,8 @@ def run_phase(
     optimizer = optimizer_of(phase, budget)
     after_step, after_validation, patience = _schedule(optimizer, budget, len(train), every)
     batches = _batches(train, budget.batch_size, numpy_generator(seed, phase.name, "batches"))
-    generator = torch_generator(seed, phase.name, "training", device=budget.device)
-    train_step = step_of(phase, generator, optimizer, budget)
+    generators = _generators(phase, seed, "training", budget.device)
+    train_step = step_of(phase, generators, optimizer, budget)
     losses = torch.zeros(budget.max_iter, device=budget.device)  # read at validations only
     validate = _validation(phase, samples, validation, budget, seed)
     best = _Best(phase.module, validate())
@@ -189,12 +189,15 @@ def _rate(optimizer: torch.optim.Optimizer) -> float:
 
 
 def step_of(
-    phase: Phase, generator: torch.Generator, optimizer: torch.optim.Optimizer, budget: Budget
+    phase: Phase,
+    generators: Sequence[torch.Generator],
+    optimizer: torch.optim.Optimizer,
+    budget: Budget,
 ) -> Callable[[Tensor], Tensor]:
-    """What a step does with a batch; it gives the mean of the losses."""
+    """What a step does with a batch; it gives the mean of the losses, each of its generator."""
     streams = _streams(phase, budget)
 
-    def descend(loss_of: Loss, x: Tensor) -> Tensor:
+    def descend(loss_of: Loss, generator: torch.Generator, x: Tensor) -> Tensor:
         with autocast(budget.dtype, budget.device):
             loss = loss_of(x, generator).mean()
         loss.backward()  # at once: on a CPU, memory holds one network's activations
@@ -203,36 +206,39 @@ def step_of(
     def step(x: Tensor) -> Tensor:
         phase.module.train()
         optimizer.zero_grad()
-        losses = side_by_side([partial(descend, loss_of, x) for loss_of in phase.losses], streams)
+        networks = zip(phase.losses, generators, strict=True)
+        losses = side_by_side([partial(descend, *network, x) for network in networks], streams)
         optimizer.step()
         return torch.stack(losses).mean()
 
-    return step if streams is None else GraphedStep(step, generator)
+    return step if streams is None else GraphedStep(step, generators)
 
 
 def _validation(
     phase: Phase, samples: Samples, validation: NDArray[np.intp], budget: Budget, seed: int
 ) -> Callable[[], float]:
     """What gives the mean loss over the validation samples, with the same draws at every call."""
-    generator = torch_generator(seed, phase.name, "validation", device=budget.device)
+    generators = _generators(phase, seed, "validation", budget.device)
     streams = _streams(phase, budget)
     rows = np.resize(validation, np.clip(len(validation), *_VALIDATION_SAMPLES))
     chunk = max(budget.batch_size, _VALIDATION_SAMPLES[0])
 
-    def mean_loss(loss_of: Loss, x: Tensor) -> Tensor:
+    def mean_loss(loss_of: Loss, generator: torch.Generator, x: Tensor) -> Tensor:
         with autocast(budget.dtype, budget.device):
             return loss_of(x, generator).mean(dtype=torch.float64)
 
     @torch.no_grad()
     def step(x: Tensor) -> Tensor:
-        means = side_by_side([partial(mean_loss, loss_of, x) for loss_of in phase.losses], streams)
+        networks = zip(phase.losses, generators, strict=True)
+        means = side_by_side([partial(mean_loss, *network, x) for network in networks], streams)
         return torch.stack(means) * len(x)
 
-    step_on = step if streams is None else GraphedStep(step, generator)
+    step_on = step if streams is None else GraphedStep(step, generators)
 
     def validate() -> float:
         phase.module.eval()
-        generator.manual_seed(generator.initial_seed())
+        for generator in generators:
+            generator.manual_seed(generator.initial_seed())
         totals = []
         for start in range(0, len(rows), chunk):
             x = to_device(samples.batch(rows[start : start + chunk]), budget.device)
@@ -240,6 +246,12 @@ def _validation(
         return sum(torch.cat(totals).tolist()) / len(rows) / len(phase.losses)
 
     return validate
+
+
+def _generators(phase: Phase, seed: int, use: str, device: torch.device) -> list[torch.Generator]:
+    """One for each network; the first's is that of one alone, and seeds are below 2^32."""
+    seeds = [seed + (network << 32) for network in range(len(phase.losses))]
+    return [torch_generator(one, phase.name, use, device=device) for one in seeds]
 
 
 def _streams(phase: Phase, budget: Budget) -> list[torch.cuda.Stream] | None:

@@ -94,11 +94,11 @@ def test_no_step_waits_for_the_gpu():
     detector = fitted(**KINDS[0])
     networks, device = detector._build_network().cuda(), torch.device("cuda")
     networks.initialise(torch.Generator("cuda").manual_seed(0))
-    generator = torch.Generator(device).manual_seed(0)
+    generators = [torch.Generator(device).manual_seed(seed) for seed in range(2)]
     x = torch.randn(16, 1, 8, 8)
     for phase in detector._phases(networks, (1, 1)):
         budget = detector._budget(1, device)
-        step = step_of(phase, generator, optimizer_of(phase, budget), budget)
+        step = step_of(phase, generators, optimizer_of(phase, budget), budget)
         for _ in range(5):  # one by one, then captured
             step(x.cuda())
         torch.cuda.set_sync_debug_mode("error")
@@ -118,7 +118,7 @@ def test_replayed_steps_train_like_steps_one_by_one():
         loss = lambda x, generator, layer=layer: sample_loss(x, layer(x))  # noqa: E731
         phase = Phase("test", layer.to(device), [loss])
         budget = Budget(20, 16, 0.01, "adamw", "constant", device, torch.float32, verbose=0)
-        step = step_of(phase, torch.Generator(device), optimizer_of(phase, budget), budget)
+        step = step_of(phase, [torch.Generator(device)], optimizer_of(phase, budget), budget)
         x = torch.linspace(-1, 1, 48).view(16, 3)
         for i in range(20):
             step((x * (1 + i / 20)).to(device))

@@ -1,5 +1,7 @@
 """The loop, on a model that has nothing to do with MMRR."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -159,3 +161,23 @@ def test_a_lowered_rate_stays_in_the_tensor_that_replayed_steps_read(monkeypatch
         after_validation(1.0)
     assert optimizer.param_groups[0]["lr"] is rate
     assert rate == torch.tensor(0.05)
+
+
+def test_every_network_has_draws_of_its_own_and_the_first_those_of_one_alone():
+    drawn = []
+
+    def draw(network, module, x, generator):
+        drawn.append((network, torch.rand(1, generator=generator).item()))
+        return (module(x) - x).square().mean(1)
+
+    def draws(n_networks):
+        drawn.clear()
+        networks = nn.ModuleList(autoencoder() for _ in range(n_networks))
+        losses = [partial(draw, i, network) for i, network in enumerate(networks)]
+        run(Phase("fit", networks, losses), make_budget(max_iter=5))
+        return [[number for who, number in drawn if who == i] for i in range(n_networks)]
+
+    (alone,), both = draws(1), draws(2)
+    assert both[0] == alone
+    assert len(both[1]) == len(alone)
+    assert not set(both[1]) & set(alone)

@@ -223,7 +223,7 @@ def _shipped_step(detector: MMRRDetector, networks: MMRREnsemble, x: Tensor) -> 
     generator = torch_generator(0, "training", device=x.device)
     budget = detector._budget(1, x.device)
     steps = [
-        step_of(phase, generator, optimizer_of(phase, budget), budget)
+        step_of(phase, [generator], optimizer_of(phase, budget), budget)
         for phase in detector._phases(networks, (1, 1))
     ]
 
@@ -249,7 +249,7 @@ def _mask_step(x: Tensor) -> Callable[[], Any]:
     if x.device.type != "cuda":
         return partial(step, logits)
     generator = torch.Generator(x.device)
-    return partial(GraphedStep(lambda _: step(logits), generator), x)
+    return partial(GraphedStep(lambda _: step(logits), [generator]), x)
 
 
 def _times(ways: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
