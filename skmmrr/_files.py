@@ -28,7 +28,8 @@ from skmmrr._complexity import Adjustment
 from skmmrr._data import Scaler
 
 FORMAT = "skmmrr detector"
-VERSION = 6  # 2: downsample_; 3: perceptrons take images; 4: ensembles; 5: adjust; 6: its rarity
+# 2: downsample_; 3: perceptrons take images; 4: ensembles; 5: adjust; 6: its rarity; 7: other sizes
+VERSION = 7
 
 _KIND = "kind"  # key that marks what JSON has no word for
 _SKLEARN: dict[str, type[BaseEstimator]] = {c.__name__: c for c in (PCA, OneClassSVM)}

@@ -21,6 +21,7 @@ from skmmrr._network_detector import NetworkDetector
 from skmmrr._recipes import (
     Recipe,
     choose_backbone,
+    default_downsample,
     default_learning_rate,
     default_level_power,
     recipe,
@@ -40,8 +41,6 @@ from skmmrr.network import (
 
 BACKBONES = ("auto", "unet", "mlp")
 MASKS = ("learned", "constant", "bernoulli")
-
-_DOWNSAMPLE = (4, 2)  # None takes the first that leaves enough pixels
 
 _ADJUSTING: tuple[str, int] = ("gauss-legendre", 8)  # levels that say what errors are usual
 
@@ -106,13 +105,13 @@ class MMRRDetector(OutlierMixin, AdjustingMixin, NetworkDetector):
     n_estimators : int, default=None
         Networks that are trained side by side from different weights, and whose errors are
         averaged. Time of training and of scoring grows with it. The paper has 1. None: for "unet"
-        on images that the networks see with 8x8 pixels 4, with more pixels fewer, from 12x12 on 1;
-        for "mlp" 1.
+        on images that the networks see with 16x16 pixels 2, with fewer pixels up to 4, with more
+        1; for "mlp" 1.
     downsample : int, default=None
         The networks see images whose every pixel is the mean of a square of this many pixels a
         side. Costs fall with its square, and so do the pixels that say where an image is abnormal.
-        None: 4, or 2 or 1, whichever first leaves 7 pixels on the shorter side for "unet", 14 for
-        "mlp". The paper's is 1. Vectors do not use it.
+        None: 4, or 2 or 1, whichever first leaves 14 pixels on the shorter side. The paper's is 1.
+        Vectors do not use it.
     level_power : float, default=None
         In training, levels are drawn as ``u ** level_power`` with u from U(0, 1). The paper's are
         uniform, 1.0; higher values practise the low levels more, where U-Nets learn late.
@@ -408,8 +407,8 @@ class MMRRDetector(OutlierMixin, AdjustingMixin, NetworkDetector):
         super()._check_params()
 
     def _resolve(self, X: NDArray[Any], seed: int) -> None:
+        self.downsample_ = self._resolve_downsample()
         self.backbone_ = self._resolve_backbone(X)
-        self.downsample_ = self._resolve_downsample(self.backbone_)
         self.noise_seed_ = seed
 
     def _resolve_backbone(self, X: NDArray[Any]) -> str:
@@ -420,11 +419,11 @@ class MMRRDetector(OutlierMixin, AdjustingMixin, NetworkDetector):
                 "image_shape."
             )
         if self.backbone == "auto":
-            side = self._resolve_downsample("mlp")
-            return choose_backbone(Samples(X, self.scaler_, self.image_shape_, downsample=side))
+            seen = Samples(X, self.scaler_, self.image_shape_, downsample=self.downsample_)
+            return choose_backbone(seen)
         return self.backbone
 
-    def _resolve_downsample(self, backbone: str) -> int:
+    def _resolve_downsample(self) -> int:
         if self.image_shape_ is None:
             return 1
         side = min(self.image_shape_[:2])
@@ -434,10 +433,7 @@ class MMRRDetector(OutlierMixin, AdjustingMixin, NetworkDetector):
                 f"side of the images, {side} pixels. Got {self.downsample}. None chooses by the "
                 "image."
             )
-        if self.downsample is not None:
-            return self.downsample
-        least_side = recipe(backbone, images=True).least_side
-        return next((n for n in _DOWNSAMPLE if side >= n * least_side), 1)
+        return self.downsample or default_downsample(side)
 
     def _recipe(self) -> Recipe:
         return recipe(self.backbone_, images=self._takes_images())

@@ -17,7 +17,9 @@ _ALIGNED = 0.25
 
 _LARGEST_FOR_MLP = 2**14  # elements, such as 64x64 pixels of three colours: 35 million weights
 
-_MEMBER_PIXELS = 256
+_AVERAGED, _LEAST_SIDE = (4, 2), 14  # squares of pixels, and the pixels that they must leave
+
+_MEMBER_PIXELS = 512
 
 _LONG = 1000  # steps of a phase, from which networks for images bear a high rate
 
@@ -28,8 +30,6 @@ class Recipe(NamedTuple):
     Attributes
     ----------
     width, n_blocks, batch_size : int
-    least_side : int
-        Pixels that averaging must leave on the shorter side of an image.
     steps : tuple (fewest, most)
         Of the restoration; between them they grow with the samples or the features.
     steps_per_sample, steps_per_feature : float
@@ -42,7 +42,6 @@ class Recipe(NamedTuple):
     width: int
     n_blocks: int
     batch_size: int
-    least_side: int
     steps: tuple[int, int]
     steps_per_sample: float = 0
     steps_per_feature: float = 0
@@ -56,7 +55,7 @@ class Recipe(NamedTuple):
         return steps, self.refinement_steps or steps
 
     def n_members(self, n_pixels: int) -> int:
-        """Networks of an ensemble: as many as cost what one on 16x16 pixels does."""
+        """Networks of an ensemble: as many as cost what two on 16x16 pixels do."""
         return int(np.clip(_MEMBER_PIXELS // n_pixels, 1, self.most_members))
 
 
@@ -64,7 +63,6 @@ _UNET = Recipe(
     width=32,
     n_blocks=1,
     batch_size=16,
-    least_side=7,
     steps=(300, 1500),
     steps_per_sample=1 / 4,
     most_members=4,
@@ -73,7 +71,6 @@ _IMAGE_MLP = Recipe(
     width=256,
     n_blocks=1,
     batch_size=64,
-    least_side=14,
     steps=(500, 3000),
     steps_per_sample=1 / 2,
     refinement_steps=300,
@@ -82,7 +79,6 @@ _VECTOR_MLP = Recipe(
     width=128,
     n_blocks=1,
     batch_size=64,
-    least_side=1,
     steps=(150, 1000),  # few features learn fast
     steps_per_feature=20,
 )
@@ -97,7 +93,7 @@ def choose_backbone(samples: Samples) -> str:
     Parameters
     ----------
     samples : Samples
-        As perceptrons would see them.
+        As the networks will see them.
     """
     if samples.image_shape is None:
         return "mlp"
@@ -110,6 +106,11 @@ def recipe(backbone: str, images: bool) -> Recipe:
     if backbone == "unet":
         return _UNET
     return _IMAGE_MLP if images else _VECTOR_MLP
+
+
+def default_downsample(side: int) -> int:
+    """Side of the squares of which networks see the means, for images of so many pixels a side."""
+    return next((n for n in _AVERAGED if side >= n * _LEAST_SIDE), 1)
 
 
 def default_learning_rate(images: bool, max_iter: int) -> float:

@@ -179,7 +179,7 @@ def rewrite(path, change):
 @pytest.mark.parametrize(
     ("key", "value", "found"),
     [
-        ("version", "1", "version 1 and this skmmrr reads 6"),
+        ("version", "1", "version 1 and this skmmrr reads 7"),
         ("format", "something", "something else"),
         ("content", "{}", "does not match its digest"),
         ("sha256", "0", "does not match its digest"),

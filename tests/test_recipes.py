@@ -34,7 +34,7 @@ def test_u_nets_with_few_steps_practise_low_levels(backbone, powers):
 
 @pytest.mark.parametrize(
     ("backbone", "side", "members"),
-    [("unet", 7, 4), ("unet", 8, 4), ("unet", 10, 2), ("unet", 16, 1), ("unet", 64, 1)],
+    [("unet", 8, 4), ("unet", 12, 3), ("unet", 16, 2), ("unet", 17, 1), ("unet", 64, 1)],
 )
 def test_small_images_have_ensembles_of_u_nets(backbone, side, members):
     assert recipe(backbone, images=True).n_members(side**2) == members
