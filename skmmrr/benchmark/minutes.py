@@ -1,4 +1,4 @@
-"""How much AUROC a minute of training buys: the defaults, finer images, and the paper's settings.
+"""How much AUROC a minute of training buys: the defaults, and the paper's settings.
 
 The classes are two of those set aside for choosing settings, under the protocol "development".
 """
@@ -26,7 +26,6 @@ _PAPER: dict[str, Any] = {**PAPER_32x32, **_FEW}
 _ON_GPU = torch.cuda.is_available()
 _WAYS: dict[str, tuple[dict[str, Any], tuple[int | None, ...]]] = {  # parameters, steps of phases
     "default": (_FEW, (50, 150, 500, 1500, None)),
-    "downsample=2": ({**_FEW, "downsample": 2}, (50, 150, 500, 1500)),
     # A step of both phases takes two cores most of a minute, and an H100 some 50 ms.
     "paper's settings": (_PAPER, (500, 2000) if _ON_GPU else (2,)),
 }

@@ -7,7 +7,6 @@ def test_every_way_has_its_settings_and_steps():
     found = {name: d for way in minutes._WAYS for name, d in minutes._detectors(way).items()}
     assert found["default, 150 steps"].max_iter == 150
     assert found["default, its own steps"].max_iter is None
-    assert found["downsample=2, 50 steps"].downsample == 2
     literal = found["paper's settings, 2 steps"]
     assert (literal.width, literal.max_iter) == (PAPER_32x32["width"], 2)
 
