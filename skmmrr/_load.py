@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from skmmrr import baselines
-from skmmrr._files import load_detector
-from skmmrr._mmrr import MMRRDetector
+from skmmrr.core.files import load_detector
+from skmmrr.mmrr.estimator import MMRRDetector
 
 _CLASSES = {"MMRRDetector": MMRRDetector} | {c: getattr(baselines, c) for c in baselines.__all__}
 

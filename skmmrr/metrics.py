@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
-from skmmrr._labels import is_anomaly
-from skmmrr._validation import check_integer, check_real
+from skmmrr.core.labels import is_anomaly
+from skmmrr.core.validation import check_integer, check_real
 
 __all__ = [
     "SCORERS",

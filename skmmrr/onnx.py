@@ -19,13 +19,13 @@ from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
 
 import skmmrr
-from skmmrr._complexity import total_variation
-from skmmrr._data import LARGEST, average_squares, downsampled
-from skmmrr._files import write_atomically
-from skmmrr._mmrr import MMRRDetector
-from skmmrr._scoring import draws_of_levels
-from skmmrr.network import Draws
-from skmmrr.network.score import squared_error
+from skmmrr.core.complexity import require_adjustment, total_variation
+from skmmrr.core.files import write_atomically
+from skmmrr.mmrr.estimator import MMRRDetector
+from skmmrr.mmrr.model import Draws
+from skmmrr.mmrr.score import squared_error
+from skmmrr.mmrr.scoring import draws_at
+from skmmrr.representation import LARGEST, average_squares
 
 __all__ = ["export_onnx"]
 
@@ -122,71 +122,77 @@ class ScoringGraph(nn.Module):
 
     def __init__(self, detector: MMRRDetector) -> None:
         super().__init__()
-        self.networks = copy.deepcopy(detector.network_).float().eval()
-        self.image_shape, self.n_features = detector.image_shape_, detector.n_features_in_
-        self.downsample = detector.downsample_
-        self.offset, self.refined = float(detector.offset_), detector.refine
-        self.adjustment = detector._adjustment(detector._error_kind())
+        self.models: Any = copy.deepcopy(detector.network_).float().eval()
+        self.representation = spec = detector.spec_.representation
+        self.offset, self.refine = float(detector.offset_), detector.refine
+        self.adjustment = None
+        if detector._adjusts():
+            adjustment = require_adjustment(detector.adjustment_, type(detector).__name__)
+            self.adjustment = adjustment.by_kind["refined" if detector.refine else "restored"]
         levels, weights = detector._quadrature()
-        shape: tuple[int, ...] = (self.n_features,)
-        if self.image_shape is not None:
-            height, width, channels = downsampled(self.image_shape, self.downsample)
-            shape = (channels, height, width)
         draws = [
-            draws_of_levels(levels, shape, detector.noise_seed_, member, network.masking.random)
-            for member, network in enumerate(self.networks)
+            draws_at(levels, spec.shape, detector.spec_.seed, member, model)
+            for member, model in enumerate(self.models)
         ]
-        scaler = detector.scaler_
-        self.register_buffer("centre", torch.as_tensor(scaler.centre, dtype=torch.float64))
-        self.register_buffer("half_range", torch.as_tensor(scaler.half_range, dtype=torch.float64))
+        self.register_buffer("centre", torch.as_tensor(spec.centre, dtype=torch.float64))
+        self.register_buffer("half_range", torch.as_tensor(spec.half_range, dtype=torch.float64))
         self.register_buffer("levels", torch.as_tensor(levels, dtype=torch.float32))
         self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))
-        self.register_buffer("noise", torch.stack([drawn.noise for drawn in draws]))
+        self.register_buffer("noise", torch.cat([drawn.noise for drawn in draws]))
         uniform = [drawn.uniform for drawn in draws if drawn.uniform is not None]
-        self.register_buffer("uniform", torch.stack(uniform) if uniform else None)
+        self.register_buffer("uniform", torch.cat(uniform) if uniform else None)
 
     def example(self) -> Tensor:
         """Two samples of the input's shape and type."""
-        if self.image_shape is None:
-            return torch.zeros(2, self.n_features, dtype=torch.float64)
-        height, width, channels = self.image_shape
+        if self.representation.image_shape is None:
+            return torch.zeros(2, *self.representation.shape, dtype=torch.float64)
+        height, width, channels = self.representation.image_shape
         return torch.zeros(2, height, width, *([channels] if channels > 1 else []))
 
     def forward(self, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Anomaly scores, decisions and maps."""
-        flat = (X.flatten(1).double() - self.centre) / self.half_range
-        x, factor = flat.clamp(-LARGEST, LARGEST).float(), None
-        if self.image_shape is not None:
-            x = x.view(-1, *self.image_shape).permute(0, 3, 1, 2).contiguous()
-            if self.adjustment is not None:
-                factor = self.adjustment.factor(total_variation(x).double()).float()
-            x = average_squares(x, self.downsample)
-        results = [self._member(i, x) for i in range(len(self.networks))]
+        x, factor = self._represent(X)
+        results = [self._member(i, x) for i in range(len(self.models))]
         maps, losses = (torch.stack(parts).mean(0) for parts in zip(*results, strict=True))
         score = (losses * self.weights.unsqueeze(1)).sum(0)
         if factor is not None:
             score, maps = score * factor, maps * factor.unsqueeze(1)
-        if self.image_shape is not None:
-            height, width, channels = downsampled(self.image_shape, self.downsample)
-            maps = maps.view(-1, height, width, channels).mean(3)
-            maps = maps.repeat_interleave(self.downsample, 1).repeat_interleave(self.downsample, 2)
-            maps = maps[:, : self.image_shape[0], : self.image_shape[1]]
-        return score, -score - self.offset, maps
+        return score, -score - self.offset, self._to_user(maps)
+
+    def _represent(self, X: Tensor) -> tuple[Tensor, Tensor | None]:
+        """What ``Representation.tensor`` gives, and what adjusts the errors of images."""
+        image_shape = self.representation.image_shape
+        if image_shape is not None:
+            X = X.reshape(-1, *image_shape)
+        x = ((X.double() - self.centre) / self.half_range).clamp(-LARGEST, LARGEST).float()
+        if image_shape is None:
+            return x, None
+        x, factor = x.permute(0, 3, 1, 2).contiguous(), None
+        if self.adjustment is not None:
+            factor = self.adjustment.factor(total_variation(x).double()).float()
+        return average_squares(x, self.representation.downsample), factor
+
+    def _to_user(self, maps: Tensor) -> Tensor:
+        """What ``Representation.to_maps`` gives."""
+        if self.representation.image_shape is None:
+            return maps
+        channels, height, width = self.representation.shape
+        maps = maps.view(-1, height, width, channels).mean(3)
+        for axis in (1, 2):
+            maps = maps.repeat_interleave(self.representation.downsample, axis)
+        return maps[:, : self.representation.image_shape[0], : self.representation.image_shape[1]]
 
     def _member(self, index: int, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Weighted squared errors of the elements, and losses of the levels, of one network."""
-        network = self.networks[index]
-        embedding, logits = network.encode(x)
+        """Weighted squared errors of the elements, and losses of the levels, of one model."""
+        model = self.models[index]
+        encoded = model.encode(x)
 
         def add_level(total: Tensor, level: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
             mean, weight, *drawn = level
-            draws = Draws(*(t.unsqueeze(0).expand_as(x) for t in drawn))
-            mask = network.masking(logits, mean.expand(x.shape[0]), draws.uniform)
-            output = network.restore(embedding, mask, draws.noise)
-            if self.refined:
-                output = network.refine(x, embedding, mask, draws.noise, output)
-            error = squared_error(x, output)
-            error = (error if self.image_shape is None else error.movedim(1, -1)).flatten(1)
+            draws = Draws(*(t.unsqueeze(0).unsqueeze(0) for t in drawn))
+            means = mean.expand(x.shape[0], 1)
+            stages = model(x, means, draws, encoded=encoded, refine=self.refine)
+            error = self.representation.features_last(squared_error(x, stages.refined)).squeeze(1)
             return total + weight * error, error.mean(1)
 
         per_level = [self.levels, self.weights, self.noise[index]]

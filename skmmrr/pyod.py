@@ -16,9 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skmmrr import baselines
-from skmmrr._base import BaseDetector
-from skmmrr._mmrr import MMRRDetector
-from skmmrr._network_detector import NetworkDetector
+from skmmrr.core.base import BaseDetector
+from skmmrr.mmrr.estimator import MMRRDetector
 
 try:
     from pyod.models.base import BaseDetector as PyODBaseDetector
@@ -76,8 +75,8 @@ class PyODAdapter(PyODBaseDetector):
         self._set_n_classes(y)
         own = {name: getattr(self, name) for name in signature(self._detector_class).parameters}
         # A float fits all samples; a network holds out some in any case, and would score all twice.
-        network = issubclass(self._detector_class, NetworkDetector)
-        own["contamination"] = "auto" if network else _CONTAMINATION
+        holds_out = self._detector_class._ALWAYS_HOLDS_OUT
+        own["contamination"] = "auto" if holds_out else _CONTAMINATION
         with warnings.catch_warnings():  # the threshold inside is not used
             warnings.filterwarnings("ignore", "All .* samples that set the threshold")
             self.detector_ = self._detector_class(**own).fit(X)

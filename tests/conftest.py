@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from skmmrr import MMRRDetector
+from skmmrr import MMRRDetector, Network
 
 mpl.use("Agg")
 if not torch.cuda.is_available():
@@ -30,7 +30,12 @@ def vectors():
 @pytest.fixture(scope="session")
 def image_detector(images):
     return MMRRDetector(
-        5, backbone="unet", n_estimators=1, max_iter=20, width=8, random_state=0
+        5,
+        backbone="unet",
+        network=Network(width=8),
+        n_estimators=1,
+        max_iter=20,
+        random_state=0,
     ).fit(images[:60])
 
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_limits
 
-from skmmrr import MMRRDetector
+from skmmrr import MMRRDetector, Network
 from skmmrr.baselines import (
     DeepKNNDetector,
     KDEDetector,
@@ -67,7 +67,7 @@ def test_a_fitted_detector_scores_the_same_with_any_number_of_threads(detector, 
 @pytest.mark.parametrize(
     "detector",
     [
-        MMRRDetector(3, max_iter=8, width=8, precision="float64", random_state=0),
+        MMRRDetector(3, max_iter=8, network=Network(width=8), precision="float64", random_state=0),
         MMRRDetector(3, max_iter=20, backbone="mlp", precision="float64", random_state=0),
         OCSVMDetector(random_state=0),
         KDEDetector(random_state=0),

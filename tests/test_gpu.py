@@ -1,6 +1,7 @@
 """What holds on a GPU alone, or there too; these tests run where there is one."""
 
 import pickle
+import signal
 
 import numpy as np
 import pytest
@@ -8,16 +9,30 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
-from skmmrr import MMRRDetector
-from skmmrr._training import Budget, Phase, TrainingInterrupted, optimizer_of, step_of
-from skmmrr.network import MMRRNetwork, sample_loss
+from skmmrr import MMRRDetector, Network, Training
+from skmmrr.core.devices import module_to_device
+from skmmrr.core.training import (
+    OPTIMIZERS,
+    Phase,
+    TrainingData,
+    TrainingInterrupted,
+    Update,
+    optimizer_of,
+    stepper,
+)
+from skmmrr.mmrr import MMRRModel
+from skmmrr.mmrr.phases import training_phases
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
 ZEROS = load_digits().images[load_digits().target == 0]
 KINDS = [
-    {"backbone": "unet", "n_estimators": 2, "width": 16},
-    {"backbone": "unet", "mask": "bernoulli", "optimizer": "radam", "schedule": "plateau"},
+    {"backbone": "unet", "n_estimators": 2, "network": Network(width=16)},
+    {
+        "backbone": "unet",
+        "mask": "bernoulli",
+        "training": Training(optimizer="radam", schedule="plateau"),
+    },
     {"backbone": "mlp"},
 ]
 
@@ -35,16 +50,16 @@ def test_the_same_seed_gives_the_same_scores(kind):
 
 
 def test_ctrl_c_in_a_capture_leaves_a_fitted_detector(monkeypatch):
-    whole, calls = MMRRNetwork.encode, []
+    whole, calls = MMRRModel.encode, []
 
     def interrupted(self, x):
-        calls.append(torch.is_grad_enabled())
-        if calls[-1] and sum(calls) == 8:  # two networks: the second one, in the fourth step
-            raise KeyboardInterrupt
+        calls.append(self.training)
+        if self.training and sum(calls) == 8:  # two models: the second one, in the fourth step
+            signal.raise_signal(signal.SIGINT)
         return whole(self, x)
 
-    monkeypatch.setattr(MMRRNetwork, "encode", interrupted)
-    with pytest.warns(TrainingInterrupted, match="after 3 of 25"):
+    monkeypatch.setattr(MMRRModel, "encode", interrupted)
+    with pytest.warns(TrainingInterrupted, match="after 4 of 25"):
         detector = fitted(**KINDS[0])
     monkeypatch.undo()
     assert np.isfinite(detector.score_samples(ZEROS)).all()
@@ -90,37 +105,43 @@ def test_a_fitted_detector_pickles_and_leaves_nothing_on_the_gpu():
     assert again.score_samples(ZEROS[:3]).shape == (3,)
 
 
+def data_on_gpu(detector, device):
+    """What trains the models of a fitted detector again, steps alone."""
+    samples = detector._samples(ZEROS.reshape(len(ZEROS), -1))
+    rows = np.arange(len(ZEROS))
+    return TrainingData(samples, rows, rows[:5], 0, device, torch.float32, verbose=0)
+
+
 def test_no_step_waits_for_the_gpu():
-    detector = fitted(**KINDS[0])
-    networks, device = detector._build_network().cuda(), torch.device("cuda")
-    networks.initialise(torch.Generator("cuda").manual_seed(0))
-    generators = [torch.Generator(device).manual_seed(seed) for seed in range(2)]
+    detector, device = fitted(**KINDS[0]), torch.device("cuda")
+    models, data = detector.spec_.initialised_models(), data_on_gpu(detector, device)
+    module_to_device(models, device)
     x = torch.randn(16, 1, 8, 8)
-    for phase in detector._phases(networks, (1, 1)):
-        budget = detector._budget(1, device)
-        step = step_of(phase, generators, optimizer_of(phase, budget), budget)
+    for phase, _ in training_phases(models, detector.spec_):
+        step = stepper(phase, [optimizer_of(update, device) for update in phase.updates], data)
         for _ in range(5):  # one by one, then captured
-            step(x.cuda())
+            step(x.cuda(), 0)
         torch.cuda.set_sync_debug_mode("error")
         try:
-            for _ in range(3):
-                step(x.pin_memory().to(device, non_blocking=True))
+            for i in range(3):
+                step(x.pin_memory().to(device, non_blocking=True), i)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 
 
 def test_replayed_steps_train_like_steps_one_by_one():
-    weights = []
+    weights, detector = [], fitted(**KINDS[0])
     for device in (torch.device("cuda"), torch.device("cpu")):
         layer = torch.nn.Linear(3, 3)
         for parameter in layer.parameters():
             torch.nn.init.constant_(parameter, 0.5)
-        loss = lambda x, generator, layer=layer: sample_loss(x, layer(x))  # noqa: E731
-        phase = Phase("test", layer.to(device), [loss])
-        budget = Budget(20, 16, 0.01, "adamw", "constant", device, torch.float32, verbose=0)
-        step = step_of(phase, [torch.Generator(device)], optimizer_of(phase, budget), budget)
+        layer.to(device)
+        loss = lambda x, generator, layer=layer: (x - layer(x)).square()  # noqa: E731
+        update = Update(list(layer.parameters()), loss, OPTIMIZERS["adamw"], 0.01)
+        phase = Phase("test", layer, [update], None)
+        step = stepper(phase, [optimizer_of(update, device)], data_on_gpu(detector, device))
         x = torch.linspace(-1, 1, 48).view(16, 3)
         for i in range(20):
-            step((x * (1 + i / 20)).to(device))
+            step((x * (1 + i / 20)).to(device), i)
         weights.append(layer.weight.detach().cpu().numpy())
     assert_allclose(*weights, rtol=1e-4)

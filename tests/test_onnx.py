@@ -11,14 +11,14 @@ from numpy.testing import assert_allclose
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 
-from skmmrr import MMRRDetector
+from skmmrr import MMRRDetector, Network
 from skmmrr.baselines import KDEDetector
 from skmmrr.onnx import ScoringGraph, export_onnx
 
 RNG = np.random.default_rng(0)
 SMALL = {
     "max_iter": 5,
-    "width": 8,
+    "network": Network(width=8),
     "n_estimators": 1,
     "random_state": 0,
     "precision": "float32",
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 VARIANTS = [
     {"n_levels": 4},
-    {"n_levels": 3, "level_rule": "gauss-legendre", "n_blocks": 1},
+    {"n_levels": 3, "level_rule": "gauss-legendre", "network": Network(n_blocks=1)},
     {"n_levels": 4, "refine": False, "embed": False, "mask": "bernoulli", "n_estimators": 2},
     {"n_levels": 4, "mask": "constant"},
 ]

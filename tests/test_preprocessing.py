@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skmmrr import MMRRDetector
+from skmmrr import MMRRDetector, Network
 from skmmrr.baselines import KDEDetector
 from skmmrr.datasets import load_image_folder
 from skmmrr.preprocessing import LoadImages
@@ -30,7 +30,7 @@ def test_reads_as_the_folder_does(paths):
 
 
 def test_fits_detectors_on_lists_of_paths(paths, images):
-    detector = MMRRDetector(3, max_iter=2, width=8, random_state=0)
+    detector = MMRRDetector(3, max_iter=2, network=Network(width=8), random_state=0)
     on_paths = make_pipeline(LoadImages(mode="grey"), detector).fit(paths[:30])
     scores = on_paths.score_samples(paths[30:])
     on_arrays = clone(detector).fit((images[:30] * 15).astype(np.uint8))

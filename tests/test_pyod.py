@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
-from skmmrr import MMRRDetector
+from skmmrr import MMRRDetector, Training
 from skmmrr import pyod as adapters
 from skmmrr.pyod import KDE, KNN, MMRR, OCSVM, RotationAutoencoder
 
@@ -174,7 +174,7 @@ def test_ensembles_of_pyod_take_the_detectors(data):
 
 
 def test_images(images):
-    detector = RotationAutoencoder(max_iter=4, batch_size=16, random_state=0).fit(images[:40])
+    detector = RotationAutoencoder(max_iter=4, training=Training(batch_size=16), random_state=0).fit(images[:40])
     assert detector.predict_proba(images[40:50]).shape == (10, 2)
     assert detector.detector_.anomaly_map(images[:2]).shape == (2, 8, 8)
 

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,21 +11,21 @@ from sklearn.base import OutlierMixin
 from sklearn.utils import gen_batches
 from torch import nn
 
-from skmmrr._base import BaseDetector
-from skmmrr._complexity import AdjustingMixin
-from skmmrr._data import Samples, Scaler
-from skmmrr._device import (
+from skmmrr.baselines._features import BACKBONES, FeatureNetwork, load_backbone
+from skmmrr.baselines._nearest import nearest_distances
+from skmmrr.core.base import BaseDetector
+from skmmrr.core.chunks import padded_chunks, rows_per_chunk, sample_chunks
+from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
+from skmmrr.core.devices import (
     PRECISIONS,
     autocast,
     module_on_device,
     resolve_device,
     resolve_precision,
 )
-from skmmrr._random import draw_seed
-from skmmrr._scoring import padded_chunks, sample_chunks
-from skmmrr._validation import check_bool, check_integer, check_option, check_real
-from skmmrr.baselines._features import BACKBONES, FeatureNetwork, load_backbone
-from skmmrr.baselines._nearest import nearest_distances
+from skmmrr.core.seeds import draw_seed
+from skmmrr.core.validation import check_bool, check_integer, check_option
+from skmmrr.representation import Representation, Samples
 
 _BLOCK = 8192  # samples whose features are in memory at a time, beside those of the fit
 _CALLABLE_ROWS = 64
@@ -33,7 +33,7 @@ _NARROWS_BY = 16  # the maps of a feature network soon have fewer elements than 
 _LEAST_SIZE = 512  # elements: small images go through a network 64 at a time on a CPU
 
 
-class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
+class DeepKNNDetector(OutlierMixin, BaseDetector):
     """Nearest neighbours in a feature space (DN2), or among pixels or vectors.
 
     The anomaly score is the mean distance to the nearest training samples, in the features of a
@@ -61,7 +61,7 @@ class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
     normalize : bool, default=None
         Whether to scale each sample's features to unit length. None: where `features` is given.
     adjust : bool, default=False
-        Whether distances of images are adjusted for how busy these are, as errors are by
+        Whether distances of images are adjusted for complexity, as errors are by
         :class:`skmmrr.MMRRDetector`. May be set to False after fit. Vectors do not use it.
     input_size : int, default=None
         Height and width to which images are resized for a network. None: 128 for
@@ -94,9 +94,9 @@ class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
         Number of neighbours in use.
     normalized_ : bool
         Whether features have unit length.
-    adjustments_ : dict of str to Adjustment
-        What distances are usual, "distance"; see :class:`skmmrr.MMRRDetector`. Empty for vectors,
-        and after a fit with ``adjust=False``.
+    adjustment_ : ErrorAdjustment or None
+        What distances are usual, in ``by_kind["distance"]``; see :class:`skmmrr.MMRRDetector`. None
+        for vectors, and after a fit with ``adjust=False``.
     architecture_ : dict
         `features` and `input_size` as they were at the fit.
     offset_ : float
@@ -105,7 +105,7 @@ class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
         The scoring parameters that `offset_` belongs to.
     network_ : torch.nn.Module or None
         The feature network with its preprocessing, on the CPU.
-    scaler_ : Scaler
+    representation_ : Representation
         Map of the training range to [-1, 1]: of each feature, or of all pixels together.
     image_shape_ : tuple (height, width, channels) or None
         None for vectors.
@@ -167,49 +167,27 @@ class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Compute the features of normal data and set the threshold.
+    # Fitting
 
-        Parameters
-        ----------
-        X : array-like
-            Normal samples, at least 2: vectors of shape (n_samples, n_features), images of shape
-            (n_samples, height, width) or (n_samples, height, width, channels). Any real dtype;
-            finite.
-        y : Ignored
-            Present for scikit-learn's conventions.
-
-        Returns
-        -------
-        self : DeepKNNDetector
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter, X, or what a callable returns is not as described.
-        ImportError
-            If the package of a named network is not installed.
-        """
+    def _fit(self, X: Any) -> None:
         self._check_params()
-        resolve_device(self.device, type(self).__name__)
+        device = self._device()
         X = self._validate_X(X, reset=True)
-        seed = draw_seed(self.random_state)
-        held_out, fitted = self._hold_out(len(X), seed)
-        self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
-        self.architecture_ = {"features": self.features, "input_size": self.input_size}
+        held_out, fitted = self._hold_out(len(X), draw_seed(self.random_state))
+        self.representation_ = Representation.fit(X, self.image_shape_)
         self.network_ = self._resolve_network()
+        input_size = self.input_size if self.network_ is None else self.network_.input_size
+        self.architecture_ = {"features": self.features, "input_size": input_size}
         given = self.features is not None
         self.normalized_ = given if self.normalize is None else self.normalize
         self.features_ = self._fitted_features(X, fitted)
-        self.adjustments_ = {}
+        self.adjustment_ = None
         if self._adjusts():
-            some = X[fitted[self._some_of(len(fitted))]]
+            some = X[fitted[learning_images(len(fitted), X.shape[1])]]
             skip = min(1, len(fitted) - 1)  # none its own neighbour
             errors = {"distance": self._distances(some, skip).mean(axis=1)}
-            self.adjustments_ = self._learned_adjustments(some, errors)
-        return self._set_threshold(self._threshold_scores(X, held_out))
-
-    # Fitting
+            self.adjustment_ = ErrorAdjustment.fit(some, errors, self.representation_, device)
+        self._set_threshold(self._threshold_scores(X, held_out))
 
     def _check_params(self) -> None:
         owner = type(self).__name__
@@ -228,9 +206,8 @@ class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
         check_bool("adjust", self.adjust, owner)
         if self.input_size is not None:
             check_integer("input_size", self.input_size, owner, 1, "None chooses for the network.")
-        check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
         check_option("precision", self.precision, owner, PRECISIONS)
-        self._check_contamination()
+        super()._check_params()
 
     def _resolve_network(self) -> FeatureNetwork | None:
         if isinstance(self.features, str):
@@ -280,13 +257,15 @@ class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
 
     def _score_samples(self, X: NDArray[Any], skip: int = 0) -> NDArray[np.float64]:
         """Scores of samples, less the `skip` nearest neighbours."""
-        factors = self._factors(X, "distance")
-        distances = self._distances(X, skip) * factors[:, None]
+        distances = self._distances(X, skip)
+        if self._adjusts():
+            adjustment = require_adjustment(self.adjustment_, type(self).__name__)
+            distances *= adjustment.factors(X, "distance", self._device())[:, None]
         return -(distances**2 if self.squared else distances).mean(axis=1)
 
     def _distances(self, X: NDArray[Any], skip: int) -> NDArray[np.float64]:
         """To the nearest neighbours but the first `skip`, of shape (n, n_neighbors)."""
-        device = resolve_device(self.device, type(self).__name__)
+        device = self._device()
         n_neighbors = min(self.n_neighbors_ + skip, len(self.features_))
         found = np.empty((len(X), n_neighbors - skip))
         for block in gen_batches(len(X), _BLOCK):
@@ -306,7 +285,7 @@ class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
         elif callable(self.features):
             chunks = self._by_callable(self.features, X)
         else:
-            chunks = iter([self.scaler_(X)])
+            chunks = iter([self.representation_.scale(X)])
         features = np.concatenate(list(chunks))
         if not np.isfinite(features).all():
             raise ValueError(
@@ -322,13 +301,13 @@ class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
     def _by_network(
         self, network: FeatureNetwork, X: NDArray[Any]
     ) -> Iterator[NDArray[np.float32]]:
-        device = resolve_device(self.device, type(self).__name__)
+        device = self._device()
         network = module_on_device(network, device)
-        samples = Samples(X, self.scaler_, self.image_shape_)
+        samples = Samples(X, self.representation_)
         precision = resolve_precision(self.precision, device, self.image_shape_ is not None)
         size = 3 * network.input_size**2 if network.input_size else X.shape[1]
         size = max(_LEAST_SIZE, size // _NARROWS_BY)
-        for kept, x in sample_chunks(samples, size, device, self.verbose):
+        for kept, x in sample_chunks(samples, rows_per_chunk(size, device), device, self.verbose):
             with autocast(precision, device):
                 found = network(x)
             yield found[: kept.stop - kept.start].cpu().numpy()
@@ -349,6 +328,12 @@ class DeepKNNDetector(OutlierMixin, AdjustingMixin, BaseDetector):
                     f"shape {found.shape}."
                 )
             yield found.reshape(len(found), -1)[: kept.stop - kept.start]
+
+    def _device(self) -> torch.device:
+        return resolve_device(self.device, type(self).__name__)
+
+    def _adjusts(self) -> bool:
+        return self.adjust and self.image_shape_ is not None
 
     def _score_params(self) -> dict[str, Any]:
         names = ("n_neighbors", "squared")

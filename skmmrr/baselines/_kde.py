@@ -8,9 +8,9 @@ from sklearn.base import OutlierMixin, clone
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neighbors import KernelDensity
 
-from skmmrr._random import numpy_generator
-from skmmrr._validation import check_real
 from skmmrr.baselines._projected import ProjectedDetector
+from skmmrr.core.seeds import numpy_generator
+from skmmrr.core.validation import check_real
 
 # In units of the samples' root mean square distance from their mean, by factors of sqrt(2).
 BANDWIDTHS = 2.0 ** np.arange(-6, 0.5, 0.5)
@@ -56,7 +56,7 @@ class KDEDetector(OutlierMixin, ProjectedDetector):
         The bandwidth in use.
     pca_ : sklearn.decomposition.PCA or None
         None where nothing is left out.
-    scaler_ : Scaler
+    representation_ : Representation
         Map of the training range to [-1, 1]: of each feature, or of all pixels together.
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this.

@@ -5,8 +5,8 @@ import torch
 from numpy.typing import NDArray
 from sklearn.utils import gen_batches
 
-from skmmrr._device import elements_per_chunk
-from skmmrr._scoring import padded_chunks
+from skmmrr.core.chunks import padded_chunks
+from skmmrr.core.devices import elements_per_chunk
 
 _QUERIES = 256  # at a time
 _CHUNK = 128  # times what a network takes: elements of the points at a time

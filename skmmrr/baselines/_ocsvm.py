@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from sklearn.base import OutlierMixin
 from sklearn.svm import OneClassSVM
 
-from skmmrr._validation import check_real
 from skmmrr.baselines._projected import ProjectedDetector
+from skmmrr.core.validation import check_real
 
 _GAMMA_TIMES_VARIANCE = 4.0
 _CACHE_MEGABYTES = 1000
@@ -21,7 +21,7 @@ class OCSVMDetector(OutlierMixin, ProjectedDetector):
     projection and with the thresholds of this library's detectors. Nothing is chosen by labels
     of the data at hand: `nu` is a tenth, and `gamma` follows from the variance. Published figures
     often come from a choice of both on labelled test samples [1]_;
-    ``python -m skmmrr.benchmark classical`` measures what that is worth.
+    ``python docs/results/classical.py`` measures what that is worth.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class OCSVMDetector(OutlierMixin, ProjectedDetector):
         Fitted on the components.
     pca_ : sklearn.decomposition.PCA or None
         None where nothing is left out.
-    scaler_ : Scaler
+    representation_ : Representation
         Map of the training range to [-1, 1]: of each feature, or of all pixels together.
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this. Not the machine's own offset.

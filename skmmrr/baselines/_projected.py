@@ -1,7 +1,7 @@
 """What the classical detectors share: scaling, projection, and a scikit-learn estimator inside."""
 
 from abc import abstractmethod
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,10 +9,10 @@ from sklearn.decomposition import PCA
 from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
-from skmmrr._base import BaseDetector
-from skmmrr._data import Scaler
-from skmmrr._random import draw_seed
-from skmmrr._validation import check_real
+from skmmrr.core.base import BaseDetector
+from skmmrr.core.seeds import draw_seed
+from skmmrr.core.validation import check_real
+from skmmrr.representation import Representation
 
 _IMAGE_VARIANCE = 0.95
 _ROWS = 1000  # scored at a time
@@ -28,39 +28,19 @@ class ProjectedDetector(BaseDetector):
 
     variance: float | None
     random_state: int | np.random.RandomState | None
-    scaler_: Scaler
+    representation_: Representation
     pca_: PCA | None
     estimator_: Any
 
-    def fit(self, X: ArrayLike, y: Any = None) -> Self:
-        """Learn normal data and set the threshold.
-
-        Parameters
-        ----------
-        X : array-like
-            Normal samples, at least 2: vectors of shape (n_samples, n_features), images of shape
-            (n_samples, height, width) or (n_samples, height, width, channels). Any real dtype;
-            finite.
-        y : Ignored
-            Present for scikit-learn's conventions.
-
-        Returns
-        -------
-        self : object
-
-        Raises
-        ------
-        TypeError, ValueError
-            If a parameter or X is not as described.
-        """
+    def _fit(self, X: Any) -> None:
         self._check_params()
         X = self._validate_X(X, reset=True)
         seed = draw_seed(self.random_state)
         held_out, fitted = self._hold_out(len(X), seed)
-        self.scaler_ = Scaler.fit(X, per_feature=self.image_shape_ is None)
-        self.pca_ = self._fit_pca(self.scaler_(X[fitted]).astype(np.float64))
+        self.representation_ = Representation.fit(X, self.image_shape_)
+        self.pca_ = self._fit_pca(self.representation_.scale(X[fitted]).astype(np.float64))
         self.estimator_ = self._fit_estimator(self._components(X[fitted]), seed)
-        return self._set_threshold(self._threshold_scores(X, held_out))
+        self._set_threshold(self._threshold_scores(X, held_out))
 
     def components(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scale and project samples: what the estimator inside sees.
@@ -82,8 +62,7 @@ class ProjectedDetector(BaseDetector):
         if self.variance is not None:
             remedy = "None chooses from the data."
             check_real("variance", self.variance, owner, 0, 1, remedy, bounds="(]")
-        check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
-        self._check_contamination()
+        super()._check_params()
 
     @abstractmethod
     def _fit_estimator(self, components: NDArray[np.float64], seed: int) -> Any:
@@ -102,7 +81,7 @@ class ProjectedDetector(BaseDetector):
         return PCA(n_components=float(variance), svd_solver=solver).fit(scaled)
 
     def _components(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        scaled = self.scaler_(X).astype(np.float64)
+        scaled = self.representation_.scale(X).astype(np.float64)
         return scaled if self.pca_ is None else self.pca_.transform(scaled)
 
     def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:

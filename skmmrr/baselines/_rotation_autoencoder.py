@@ -1,8 +1,9 @@
 """The self-supervised rotation autoencoder of Kim's thesis (2019)."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,13 +14,36 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn import functional
 
-from skmmrr._base import ImageShape
-from skmmrr._device import autocast, module_on_device, resolve_device
-from skmmrr._network_detector import NetworkDetector
-from skmmrr._scoring import sample_chunks
-from skmmrr._training import Phase
-from skmmrr._validation import check_integer, check_option, check_real
-from skmmrr.baselines._rotation_network import N_ROTATIONS, RotationAutoencoder, rotations
+from skmmrr.baselines._rotation_network import (
+    N_ROTATIONS,
+    RotationAutoencoder,
+    draw_weight,
+    rotations,
+)
+from skmmrr.core.base import BaseDetector
+from skmmrr.core.chunks import rows_per_chunk, sample_chunks
+from skmmrr.core.devices import (
+    TRAINING_PRECISIONS,
+    autocast,
+    module_on_device,
+    resolve_device,
+    resolve_precision,
+)
+from skmmrr.core.files import stored
+from skmmrr.core.initialisation import build, initialise
+from skmmrr.core.seeds import draw_seed, torch_generator
+from skmmrr.core.training import (
+    OPTIMIZERS,
+    Budget,
+    Phase,
+    TrainingData,
+    Update,
+    fitting,
+    train,
+)
+from skmmrr.core.validation import check_integer, check_option, check_real, check_steps
+from skmmrr.options import Training
+from skmmrr.representation import ImageShape, Representation, Samples
 
 Scores = dict[str, NDArray[np.float64]]
 
@@ -27,9 +51,85 @@ SCORE_RULES = ("rec", "cls", "ws", "max")
 
 _N_EPOCHS, _BATCH_SIZE, _LEARNING_RATE = 25, 64, 1e-4
 _FEWEST_STEPS = 1000  # 25 epochs of a hundred images would be 50
+_PHASES = ("training",)
 
 
-class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
+@stored
+@dataclass(frozen=True)
+class RotationSpec:
+    """What a fit of RotationAutoencoderDetector trains, every number resolved.
+
+    Attributes
+    ----------
+    representation : Representation
+    latent_channels, rotation_channels : int
+        Features of the two encoders.
+    weights : dict of str to float
+        Of the parts "rec" and "cls" of the loss.
+    budget : Budget
+    precision : str
+    seed : int
+    """
+
+    representation: Representation
+    latent_channels: int
+    rotation_channels: int
+    weights: dict[str, float]
+    budget: Budget
+    precision: str
+    seed: int
+
+    @property
+    def parts(self) -> list[str]:
+        """Of the loss, as far as they are trained."""
+        return [part for part, weight in self.weights.items() if weight]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of weights and batches."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+    def untrained_network(self) -> RotationAutoencoder:
+        """The network, its weights still to be drawn or loaded."""
+        assert self.representation.image_shape is not None
+        sizes = self.representation.image_shape, self.latent_channels, self.rotation_channels
+        return build(lambda: RotationAutoencoder(*sizes))
+
+    def initialised_network(self) -> RotationAutoencoder:
+        """The network as training begins."""
+        network = self.untrained_network()
+        initialise(network, torch_generator(self.seed, "weights"), draw_weight)
+        return network.to(self.dtype)
+
+
+def training_phase(network: RotationAutoencoder, spec: RotationSpec) -> Phase:
+    """The one phase: both tasks at once, equation (3.10)."""
+
+    def loss(x: Tensor, generator: torch.Generator) -> Tensor:
+        square, parts = network.pad(x), spec.parts
+        turns = torch.randint(N_ROTATIONS, (len(x),), generator=generator, device=x.device)
+        turned = rotations(square)[turns, torch.arange(len(x), device=x.device)]
+        seen = {"rec": square, "cls": turned}
+        latents = network.encode(torch.cat([seen[part] for part in parts])).split(len(x))
+        latent = dict(zip(parts, latents, strict=True))
+        total = torch.zeros_like(square[:, 0, 0, 0])
+        if "rec" in parts:
+            error = network.squared_error(latent["rec"], square).flatten(1).sum(dim=1)
+            total = total + spec.weights["rec"] * error
+        if "cls" in parts:
+            logits = network.classify(latent["cls"], turned).to(square.dtype)
+            error = functional.cross_entropy(logits, turns, reduction="none")
+            total = total + spec.weights["cls"] * error
+        return total
+
+    budget = spec.budget
+    update = Update(
+        list(network.parameters()), loss, OPTIMIZERS[budget.optimizer], budget.learning_rate
+    )
+    return Phase("training", network, [update], [loss])
+
+
+class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
     r"""Self-supervised autoencoder: reconstruct images and tell how they are rotated.
 
     An autoencoder and a classifier of rotations share an encoder. Both are trained on normal images
@@ -71,14 +171,10 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         shape of X, which has three or four dimensions then.
     max_iter : int, default=None
         Optimiser steps. None: 25 epochs, but at least 1,000 steps.
-    batch_size : int, default=None
-        Samples per training step, at least 2. None: 64. Scoring does not use it.
-    learning_rate : float, default=1e-4
-        Highest rate of the schedule. None: 1e-4, the thesis's.
-    optimizer : {"adam", "adamw", "radam"}, default="adam"
-        "adam" has the thesis's :math:`\beta_1 = 0.5`.
-    schedule : {"constant", "cosine", "plateau"}, default="constant"
-        Of the learning rate.
+    training : Training, default=None
+        Batch size (at least 2), learning rate, optimizer and schedule; see
+        :class:`skmmrr.Training`. None is the thesis's: 64, 1e-4, Adam with :math:`\beta_1 = 0.5`,
+        constant.
     validation_fraction : float, default=0.05
         Share of the training samples that choose the best weights instead of training them.
     contamination : "auto" or float, default="auto"
@@ -87,8 +183,8 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         "auto" is a GPU where there is one, else the CPU. May be set after fit.
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
         Of convolutions and products. "auto" is bfloat16 where the hardware gains from it. "float64"
-        is that for everything: a refit with another number of threads then gives the same scores,
-        to 1e-6 and far less.
+        is that for everything: a refit with another number of threads then gives the same scores
+        within 1e-6.
     random_state : int, RandomState instance or None, default=None
         Seed of the split, the weights and the training.
     verbose : int, default=0
@@ -101,8 +197,8 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
     ranges_ : dict of str to tuple (low, high)
         The least and the highest "rec" and "cls" of the training images, for (3.14); what was not
         trained is absent.
-    architecture_ : dict
-        The parameters that shaped the network, as they were at the fit.
+    spec_ : RotationSpec
+        What was fitted, every number resolved.
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this.
     threshold_params_ : dict
@@ -112,9 +208,6 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         ``validation_loss`` and ``learning_rate``.
     n_iter_ : ndarray of int of shape (1,)
         Optimiser steps taken.
-    scaler_ : Scaler
-        Map of the training images' range to [-1, 1]; the networks and the scores have them in
-        [0, 1].
     image_shape_ : tuple (height, width, channels)
     n_features_in_ : int
         ``height * width * channels``.
@@ -134,8 +227,7 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
     can die; one decoder layer less than printed, which mirrors the encoder; 128 hidden features
     in the classifier; and the weights of the lowest validation loss are kept, not the last ones.
 
-    The same seed gives the same weights on one machine with one number of threads, as for
-    :class:`skmmrr.MMRRDetector`.
+    Threads and seeds are as for :class:`skmmrr.MMRRDetector`.
 
     References
     ----------
@@ -155,7 +247,8 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
     ['cls', 'max', 'rec', 'ws']
     """
 
-    _ARCHITECTURE = ("latent_channels", "rotation_ratio")
+    _GROUPS: ClassVar = {"training": Training}
+    _ALWAYS_HOLDS_OUT = True
 
     network_: RotationAutoencoder
     image_shape_: ImageShape
@@ -171,10 +264,7 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         rotation_ratio: float = 0.1,
         image_shape: tuple[int, ...] | None = None,
         max_iter: int | None = None,
-        batch_size: int | None = None,
-        learning_rate: float | None = _LEARNING_RATE,
-        optimizer: str = "adam",
-        schedule: str = "constant",
+        training: Training | None = None,
         validation_fraction: float = 0.05,
         contamination: float | str = "auto",
         device: str = "auto",
@@ -190,10 +280,7 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         self.rotation_ratio = rotation_ratio
         self.image_shape = image_shape
         self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.optimizer = optimizer
-        self.schedule = schedule
+        self.training = training
         self.validation_fraction = validation_fraction
         self.contamination = contamination
         self.device = device
@@ -261,10 +348,23 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
             remedy = "None chooses from the data."
             check_integer("latent_channels", self.latent_channels, owner, 1, remedy)
         check_real("rotation_ratio", self.rotation_ratio, owner, 0, np.inf)
-        if self.batch_size is not None:
-            remedy = "Batch norm needs two samples to normalise by."
-            check_integer("batch_size", self.batch_size, owner, 2, remedy)
+        if self.max_iter is not None:
+            check_steps("max_iter", self.max_iter, owner, _PHASES, "None chooses from the data.")
+        check_option("precision", self.precision, owner, TRAINING_PRECISIONS)
         super()._check_params()
+        self._check_training(self.training or Training())
+
+    def _check_training(self, training: Training) -> None:
+        owner = type(self).__name__
+        if training.batch_size is not None:
+            remedy = "Batch norm needs two samples to normalise by."
+            check_integer("training.batch_size", training.batch_size, owner, 2, remedy)
+        for name in ("level_power", "levels_per_sample"):
+            if getattr(training, name) is not None:
+                raise ValueError(
+                    f"The parameter 'training.{name}' belongs to MMRRDetector, and must be None "
+                    f"for {owner}. Got {getattr(training, name)!r}."
+                )
 
     def _check_trained_parts(self) -> None:
         trained = self._trained_parts()
@@ -283,55 +383,64 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         weights = {"rec": self.reconstruction_weight, "cls": self.classification_weight}
         return [part for part, weight in weights.items() if weight]
 
-    def _resolve(self, X: NDArray[Any], seed: int) -> None:
-        if not self._takes_images():
+    def _resolve_spec(self, X: NDArray[Any], n_train: int, seed: int) -> RotationSpec:
+        if self.image_shape_ is None:
             raise ValueError(
                 f"{type(self).__name__} takes images of shape (n, height, width[, channels]). Got "
                 f"vectors of {self.n_features_in_} features: it learns from how images look when "
                 "they are rotated, and a vector cannot be. Give image_shape if the rows are "
                 "flattened images; for vectors take skmmrr.MMRRDetector."
             )
-
-    def _design_network(self) -> RotationAutoencoder:
         latent = self.latent_channels or (16 if self.image_shape_[2] == 1 else 200)
-        rotation = max(1, int(self.rotation_ratio * latent))
-        return RotationAutoencoder(self.image_shape_, latent, rotation)
+        training = self.training or Training()
+        batch_size = training.batch_size or _BATCH_SIZE
+        epochs = math.ceil(_N_EPOCHS * n_train / batch_size)
+        budget = Budget(
+            max_iter=int(self.max_iter or max(_FEWEST_STEPS, epochs)),
+            batch_size=batch_size,
+            learning_rate=float(training.learning_rate or _LEARNING_RATE),
+            optimizer=training.optimizer or "adam",
+            schedule=training.schedule or "constant",
+        )
+        return RotationSpec(
+            representation=Representation.fit(X, self.image_shape_),
+            latent_channels=latent,
+            rotation_channels=max(1, int(self.rotation_ratio * latent)),
+            weights={"rec": self.reconstruction_weight, "cls": self.classification_weight},
+            budget=budget,
+            precision=self.precision,
+            seed=seed,
+        )
 
-    def _default_batch_size(self) -> int:
-        return _BATCH_SIZE
+    def _fit(self, X: Any) -> None:
+        self._check_params()
+        device = self._device()
+        X = self._validate_X(X, reset=True)
+        seed = draw_seed(self.random_state)
+        held_out, trained = self._split(len(X), seed)
+        self.spec_ = self._resolve_spec(X, len(trained), seed)
+        self.network_ = self.spec_.initialised_network()
+        phases = [(training_phase(self.network_, self.spec_), self.spec_.budget)]
+        samples, dtype = self._samples(X), self._dtype(device)
+        data = TrainingData(samples, trained, held_out, seed, device, dtype, self.verbose)
+        with fitting(phases, data) as interrupt:
+            self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
+            scores = self._primary_scores(X, self.spec_.parts)
+            self.ranges_ = {part: (a.min().item(), a.max().item()) for part, a in scores.items()}
+            self._set_threshold(self._threshold_scores(X, held_out))
 
-    def _default_max_iter(self, n_train: int) -> tuple[int]:
-        steps = math.ceil(_N_EPOCHS * n_train / (self.batch_size or _BATCH_SIZE))
-        return (max(_FEWEST_STEPS, steps),)
+    def _unfitted_network(self) -> RotationAutoencoder:
+        """A network of the fitted one's shape, for weights from a file."""
+        return self.spec_.untrained_network()
 
-    def _default_learning_rate(self, max_iter: int) -> float:
-        return _LEARNING_RATE
+    def _samples(self, X: NDArray[Any]) -> Samples:
+        return Samples(X, self.spec_.representation, self.spec_.dtype)
 
-    def _phases(self, network: RotationAutoencoder, max_iter: tuple[int, ...]) -> Iterator[Phase]:
-        """The one phase: both tasks at once, equation (3.10)."""
+    def _device(self) -> torch.device:
+        return resolve_device(self.device, type(self).__name__)
 
-        def loss(x: Tensor, generator: torch.Generator) -> Tensor:
-            square, parts = network.pad(x), self._trained_parts()
-            turns = torch.randint(N_ROTATIONS, (len(x),), generator=generator, device=x.device)
-            turned = rotations(square)[turns, torch.arange(len(x), device=x.device)]
-            seen = {"rec": square, "cls": turned}
-            latents = network.encode(torch.cat([seen[part] for part in parts])).split(len(x))
-            latent = dict(zip(parts, latents, strict=True))
-            total = torch.zeros_like(square[:, 0, 0, 0])
-            if "rec" in parts:
-                error = network.squared_error(latent["rec"], square).flatten(1).sum(dim=1)
-                total = total + self.reconstruction_weight * error
-            if "cls" in parts:
-                logits = network.classify(latent["cls"], turned).to(square.dtype)
-                error = functional.cross_entropy(logits, turns, reduction="none")
-                total = total + self.classification_weight * error
-            return total
-
-        yield Phase("training", network, [loss])
-
-    def _after_training(self, X: NDArray[Any]) -> None:
-        scores = self._primary_scores(X, self._trained_parts())
-        self.ranges_ = {part: (a.min().item(), a.max().item()) for part, a in scores.items()}
+    def _dtype(self, device: torch.device) -> torch.dtype:
+        return resolve_precision(self.precision, device, convolutional=True)
 
     # Scoring
 
@@ -364,10 +473,10 @@ class RotationAutoencoderDetector(OutlierMixin, NetworkDetector):
         self, function: Callable[[RotationAutoencoder, Tensor], Tensor], X: NDArray[Any]
     ) -> NDArray[np.float64]:
         """What a function makes of the images' squares, in chunks of one constant shape."""
-        device = resolve_device(self.device, type(self).__name__)
+        device = self._device()
         network, results = module_on_device(self.network_, device), []
-        samples = self._samples(X, network)
-        for kept, x in sample_chunks(samples, network.n_elements, device, self.verbose):
+        rows = rows_per_chunk(network.n_elements, device)
+        for kept, x in sample_chunks(self._samples(X), rows, device, self.verbose):
             with autocast(self._dtype(device), device):
                 result = function(network, network.pad(x))
             results.append(result[: kept.stop - kept.start].double().cpu().numpy())

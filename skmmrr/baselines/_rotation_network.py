@@ -69,15 +69,10 @@ class RotationAutoencoder(nn.Module):
         features = torch.cat([latent, self.rotation_encoder(rotated)], dim=1)
         return self.classifier(features.flatten(1))
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Draw all weights from N(0, 0.01) with the generator; biases 0, norms at identity."""
-        for layer in self.modules():
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-                nn.init.normal_(layer.weight, std=_WEIGHT_DEVIATION, generator=generator)
-                if layer.bias is not None:
-                    nn.init.zeros_(layer.bias)
-            elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
-                layer.reset_parameters()
+
+def draw_weight(weight: Tensor, generator: torch.Generator) -> None:
+    """From N(0, 0.01), as the thesis draws all weights."""
+    nn.init.normal_(weight, std=_WEIGHT_DEVIATION, generator=generator)
 
 
 def rotations(x: Tensor) -> Tensor:

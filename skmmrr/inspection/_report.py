@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 import skmmrr
-from skmmrr._files import write_atomically
+from skmmrr.core.files import write_atomically
 from skmmrr.datasets._images import read_image
 from skmmrr.inspection._folder import Finding, read_pictures
 from skmmrr.inspection._overlay import abnormal_boxes, draw_overlay
@@ -134,7 +134,7 @@ def _summary(detector: Any, ranked: Sequence[Finding], skipped: Sequence[Finding
         "files skipped": str(len(skipped)),
         "threshold": f"{-detector.offset_:.5g}",
         "detector": f"{type(detector).__name__}, on {width}x{height} pixels, {channels} channels",
-        "finest detail": f"{getattr(detector, 'downsample_', 1)} pixels of these",
+        "finest detail": f"{_finest_detail(detector)} pixels of these",
     }
     for name, value in rows.items():
         yield f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>"
@@ -184,3 +184,9 @@ def _embedded(picture: Image.Image) -> str:
 
 def _data(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _finest_detail(detector: Any) -> int:
+    """Pixels a side of the squares of which a detector sees the means."""
+    spec = getattr(detector, "spec_", None)
+    return 1 if spec is None else int(spec.representation.downsample)

@@ -53,7 +53,7 @@ class AnomalyMapDisplay:
         display : AnomalyMapDisplay
         """
         maps = estimator.anomaly_map(X)
-        images = estimator.scaler_(estimator._validate_X(X, reset=False))
+        images = estimator.spec_.representation.scale(estimator._validate_X(X, reset=False))
         if estimator.image_shape_ is not None:
             images = images.reshape(len(images), *estimator.image_shape_)
         if titles is None:

@@ -260,9 +260,9 @@ def test_frames_that_come_again_do_not_spoil_the_adjustment():
     images[:6] = 0  # the camera was covered
     images[100:190] = np.repeat(images[200:230], 3, axis=0)
     detector = DeepKNNDetector(adjust=True, random_state=0).fit(images)
-    adjustment = detector.adjustments_["distance"]
+    adjustment = detector.adjustment_.by_kind["distance"]
     assert 0.5 < adjustment.slope < 1.5
-    assert 0 < adjustment.rarity < 0.05
+    assert 0 < adjustment.rarity_weight < 0.05
     assert np.isfinite(detector.score_samples(np.r_[images, np.full((1, 6, 6), 9.0)])).all()
 
 
@@ -270,5 +270,5 @@ def test_adjusted_distances_survive_a_file(images, tmp_path):
     detector = DeepKNNDetector(adjust=True, random_state=0).fit(images)
     detector.save(tmp_path / "knn.safetensors")
     again = skmmrr.load(tmp_path / "knn.safetensors")
-    assert again.adjustments_ == detector.adjustments_
+    assert again.adjustment_.by_kind == detector.adjustment_.by_kind
     assert_array_equal(again.score_samples(images), detector.score_samples(images))

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import OneClassSVM
 
-from skmmrr._random import draw_seed
+from skmmrr.core.seeds import draw_seed
 from skmmrr.baselines import KDEDetector, OCSVMDetector
 
 BOTH = pytest.mark.parametrize("detector_class", [OCSVMDetector, KDEDetector])

@@ -11,11 +11,12 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 from torch.nn import functional
 
-from skmmrr._random import draw_seed, torch_generator
+from skmmrr import Training
 from skmmrr.baselines import RotationAutoencoderDetector
-from skmmrr.baselines._rotation_network import RotationAutoencoder, rotations
+from skmmrr.baselines._rotation_network import RotationAutoencoder, draw_weight, rotations
+from skmmrr.core.initialisation import initialise
 
-QUICK = dict(max_iter=4, batch_size=16, random_state=0)
+QUICK = dict(max_iter=4, training=Training(batch_size=16), random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +84,7 @@ def test_every_score_can_be_had_after_one_fit(images):
 def test_base_models_train_their_part_alone(images, rule, weight, untrained):
     detector = RotationAutoencoderDetector(rule, **{weight: 0}, **QUICK).fit(images[:60])
     assert list(detector.anomaly_scores(images[:5])) == [rule]
-    drawn = detector._build_network()
-    drawn.initialise(torch_generator(draw_seed(0), "weights"))
+    drawn = detector.spec_.initialised_network()
     parts = {getattr(network, untrained) for network in (detector.network_, drawn)}
     for after, before in zip(*(part.parameters() for part in parts), strict=True):
         assert_array_equal(after.detach(), before.detach())
@@ -93,7 +93,9 @@ def test_base_models_train_their_part_alone(images, rule, weight, untrained):
 
 
 def test_learns_to_reconstruct_and_to_tell_rotations(images):
-    detector = RotationAutoencoderDetector(max_iter=300, learning_rate=1e-3, random_state=0)
+    detector = RotationAutoencoderDetector(
+        max_iter=300, training=Training(learning_rate=1e-3), random_state=0
+    )
     detector.fit(images[:100])
     rng = np.random.default_rng(0)
     noise = rng.permuted(images[:74].reshape(74, 64), axis=1).reshape(74, 8, 8)
@@ -103,7 +105,7 @@ def test_learns_to_reconstruct_and_to_tell_rotations(images):
 
 
 def test_none_is_the_learning_rate_of_the_thesis(images):
-    detector = RotationAutoencoderDetector(**QUICK, learning_rate=None).fit(images[:20])
+    detector = RotationAutoencoderDetector(**QUICK).fit(images[:20])
     assert_array_equal(detector.history_["training"]["learning_rate"], 1e-4)
 
 
@@ -123,7 +125,7 @@ def test_the_sum_of_a_map_is_the_reconstruction_score(detector, images):
 def test_any_size_and_number_of_channels(shape):
     X = np.random.default_rng(0).uniform(size=(12, *shape))
     detector = RotationAutoencoderDetector(
-        max_iter=1, batch_size=4, image_shape=shape, random_state=0
+        max_iter=1, training=Training(batch_size=4), image_shape=shape, random_state=0
     )
     detector.fit(X.reshape(12, -1))
     assert detector.score_samples(X.reshape(12, -1)).shape == (12,)
@@ -140,7 +142,7 @@ def test_depth_follows_the_size():
 
 def test_padding_does_not_count():
     network = RotationAutoencoder((5, 7, 1), 16, 1)
-    network.initialise(torch.Generator().manual_seed(0))
+    initialise(network, torch.Generator().manual_seed(0), draw_weight)
     network.eval()
     square = network.pad(torch.zeros(2, 1, 5, 7))
     assert square.shape == (2, 1, 8, 8)
@@ -209,7 +211,7 @@ def test_shows_progress_if_asked(images, capsys):
         ({"alpha": 1.5}, "'alpha'"),
         ({"rotation_ratio": 0}, "'rotation_ratio'"),
         ({"latent_channels": 0}, "'latent_channels'"),
-        ({"batch_size": 1}, "'batch_size' .* at least 2"),
+        ({"training": Training(batch_size=1)}, "'training.batch_size' .* at least 2"),
     ],
 )
 def test_bad_parameters(images, parameters, message):

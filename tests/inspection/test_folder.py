@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import skmmrr
-from skmmrr import MMRRDetector
+from skmmrr import MMRRDetector, Network
 from skmmrr.__main__ import main
 from skmmrr.baselines import KDEDetector
 from skmmrr.inspection import score_folder, training_pictures, write_report
@@ -131,7 +131,7 @@ def test_the_report_is_one_file_with_its_pictures(detector, zoo, tmp_path):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_maps_overlays_and_boxes(monkeypatch, good, zoo, tmp_path, capsys):
     images = skmmrr.preprocessing.LoadImages((12, 10)).transform(sorted(good.iterdir()))
-    sizes = {"width": 8, "n_blocks": 1, "n_estimators": 1}
+    sizes = {"network": Network(width=8), "n_estimators": 1}
     small = MMRRDetector(3, max_iter=30, random_state=0, **sizes).fit(images)
     small.save(tmp_path / "model")
     out = [tmp_path / name for name in ("scores.csv", "overlays", "report.html")]
@@ -204,7 +204,7 @@ def test_compare(monkeypatch, good, tmp_path, capsys):
 
 
 def test_export(monkeypatch, tmp_path, capsys):
-    detector = MMRRDetector(2, max_iter=5, width=8, n_blocks=1, random_state=0)
+    detector = MMRRDetector(2, max_iter=5, network=Network(width=8), random_state=0)
     detector.fit(RNG.normal(size=(30, 2))).save(tmp_path / "model")
     run(monkeypatch, "export", tmp_path / "model", "--out", tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx").stat().st_size > 1000

@@ -1,0 +1,1 @@
+"""What all detectors share: inputs, training, thresholds, files."""

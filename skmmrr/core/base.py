@@ -1,0 +1,394 @@
+"""What all detectors share: checking of X, images beside vectors, thresholds, predictions."""
+
+import copy
+import math
+import os
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skmmrr.core.files import save_detector
+from skmmrr.core.image_shapes import check_image_shape, flatten_images, resolve_image_shape
+from skmmrr.core.seeds import numpy_generator
+from skmmrr.core.validation import check_real
+from skmmrr.core.warn import warn
+from skmmrr.representation import ImageShape
+
+_AUTO_CONTAMINATION = 0.05
+_MOST_HELD_OUT = 1000  # samples that set the threshold: their 5% quantile is good to 0.7%
+_ROUNDING = 1e-9  # a rate of 1/49 times 49 samples is a hair below 1
+
+
+class BaseDetector(BaseEstimator, ABC):
+    """Base of the detectors; a subclass adds ``_fit`` and ``_score_samples``.
+
+    Notes
+    -----
+    A subclass inherits :class:`sklearn.base.OutlierMixin` first. Its constructor has the parameters
+    `image_shape`, `contamination` and `validation_fraction`; its ``_fit`` calls
+    ``_check_params()``, ``_validate_X(X, reset=True)``, ``_split`` and in the end
+    ``_set_threshold``.
+    """
+
+    _GROUPS: ClassVar[dict[str, type[BaseEstimator]]] = {}  # parameters that hold parameters
+    _ALWAYS_HOLDS_OUT: ClassVar[bool] = False  # samples that choose weights, in any case
+
+    image_shape: tuple[int, ...] | None
+    contamination: float | str
+    validation_fraction: float
+    image_shape_: ImageShape | None
+    offset_: float
+
+    def fit(self, X: ArrayLike, y: Any = None) -> Self:
+        """Learn normal data and set the threshold.
+
+        Parameters
+        ----------
+        X : array-like
+            Normal samples, at least 2: vectors of shape (n_samples, n_features), images of shape
+            (n_samples, height, width) or (n_samples, height, width, channels), or flattened images
+            with the parameter `image_shape`. Any real dtype; finite. Memory-mapped arrays are
+            read batch by batch.
+        y : Ignored
+            Present for scikit-learn's conventions.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a parameter or X is not as described. After this or any other error the detector is
+            what it was before: it scores as it did, or is not fitted.
+        ImportError
+            If the package of a named network is not installed.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            If a validation loss did not fall.
+        UserWarning
+            If all samples that set the threshold score the same. After Ctrl-C during the training
+            of networks: training stops, the best weights so far are kept, and the detector is
+            fitted. Ctrl-C before anything was learned, and a second one, give the fit up.
+        """
+        fitted = copy.copy(self)
+        fitted.__dict__ = {k: v for k, v in vars(self).items() if not _is_learned(k)}
+        fitted._fit(X)
+        self.__dict__ = fitted.__dict__  # all that was learned at once
+        return self
+
+    @abstractmethod
+    def _fit(self, X: Any) -> None:
+        """Fit this object, which has learned nothing yet and is dropped after an error."""
+
+    @abstractmethod
+    def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Scores of validated, flattened samples; higher is more normal."""
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters.
+
+        Parameters
+        ----------
+        **params : dict
+            Those of the constructor. ``network__width`` and the like set a parameter in a group, on
+            a copy of it; a group that is None is made.
+
+        Returns
+        -------
+        self : object
+        """
+        nested = {k: v for k, v in params.items() if "__" in k and k.split("__")[0] in self._GROUPS}
+        super().set_params(**{k: v for k, v in params.items() if k not in nested})
+        for key, value in nested.items():
+            name, _, inner = key.partition("__")
+            group = getattr(self, name)
+            group = self._GROUPS[name]() if group is None else clone(group)
+            setattr(self, name, group.set_params(**{inner: value}))
+        return self
+
+    def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Score samples: the negative of the anomaly score, so that higher is more normal.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+
+        Returns
+        -------
+        scores : ndarray of float64 of shape (n_samples,)
+            A sample's score does not depend on the other samples of the call.
+        """
+        check_is_fitted(self)
+        return self._score_samples(self._validate_X(X, reset=False))
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Score samples relative to the threshold: ``score_samples(X) - offset_``.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+
+        Returns
+        -------
+        decision : ndarray of float64 of shape (n_samples,)
+            Negative for anomalies.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If parameters that change the scores were set since the threshold was.
+        """
+        check_is_fitted(self)
+        self._check_threshold()
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Tell anomalies from normal samples.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+
+        Returns
+        -------
+        labels : ndarray of int64 of shape (n_samples,)
+            +1 for normal samples, -1 for anomalies.
+        """
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def score(self, X: ArrayLike, y: Any = None) -> float:
+        """Mean of :meth:`score_samples`, for model selection without labels.
+
+        It tells how well normal samples are explained, not how well anomalies are told apart.
+        With it ``GridSearchCV(detector, grid).fit(X)`` can compare what is fitted to the same end,
+        such as a bandwidth, a learning rate or the sizes of networks. It cannot compare parameters
+        that change what is measured, such as levels, features, `adjust` or the rule of the score:
+        their scores are different quantities. With labels take the scorers of
+        :mod:`skmmrr.metrics`.
+
+        Parameters
+        ----------
+        X : array-like
+            Normal samples.
+        y : Ignored
+
+        Returns
+        -------
+        score : float
+        """
+        return float(self.score_samples(X).mean())
+
+    def calibrate(self, X: ArrayLike, false_positive_rate: float | None = None) -> Self:
+        """Set the threshold anew from normal samples, without refitting.
+
+        Parameters
+        ----------
+        X : array-like
+            Normal samples that took no part in the fit.
+        false_positive_rate : float, default=None
+            Share of normal samples that may be called anomalies, in (0, 1). The threshold is
+            conformal: of new samples from where X comes from, at most this share is flagged in
+            expectation, whatever the detector and the data [1]_. None takes the rule of
+            `contamination`, the quantile of the scores, which promises nothing for small X.
+
+        Returns
+        -------
+        self : object
+            With the attribute ``calibration_scores_``, the scores in rising order.
+
+        Raises
+        ------
+        ValueError
+            If X has too few samples for the rate, ``1 / false_positive_rate - 1`` at the least.
+
+        References
+        ----------
+        .. [1] V. Vovk, A. Gammerman and G. Shafer, "Algorithmic Learning in a Random World", 2005.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmmrr.baselines import KDEDetector
+        >>> rng = np.random.default_rng(0)
+        >>> detector = KDEDetector(random_state=0).fit(rng.normal(size=(300, 2)))
+        >>> detector = detector.calibrate(rng.normal(size=(200, 2)), false_positive_rate=0.05)
+        >>> detector.p_values([[0.0, 0.0], [6.0, -6.0]]).round(3)
+        array([0.975, 0.005])
+        """
+        check_is_fitted(self)
+        if false_positive_rate is not None:
+            owner = f"{type(self).__name__}.calibrate"
+            check_real("false_positive_rate", false_positive_rate, owner, 0, 1)
+        X = self._validate_X(X, reset=False)
+        scores = self._score_samples(X)
+        if false_positive_rate is None:
+            self._set_threshold(scores)
+        else:
+            self.offset_ = self._conformal_offset(scores, false_positive_rate)
+            self.threshold_params_ = self._score_params()
+        self.calibration_scores_ = np.sort(scores)
+        return self
+
+    def p_values(self, X: ArrayLike) -> NDArray[np.float64]:
+        """How rare a normal sample as abnormal as this one would be: conformal p-values.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+
+        Returns
+        -------
+        p_values : ndarray of float64 of shape (n_samples,)
+            In (0, 1]; at least one over the number of samples that :meth:`calibrate` got, plus one.
+            Of new normal samples, at most a share p has p-values of p or less, in expectation. They
+            say nothing of how many anomalies there are.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If :meth:`calibrate` was not called since the fit, or since parameters that change the
+            scores were set.
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "calibration_scores_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} has no p-values: those need scores of normal samples "
+                "that took no part in the fit. Call calibrate(X) with such samples first."
+            )
+        self._check_threshold()
+        n = len(self.calibration_scores_)
+        below = np.searchsorted(self.calibration_scores_, self.score_samples(X), side="right")
+        return (1 + below) / (n + 1)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted detector to a file without pickle, for :func:`skmmrr.load`.
+
+        Parameters
+        ----------
+        path : path-like
+            The file. It is replaced at once when all is written; after an error it is as it was.
+
+        Raises
+        ------
+        TypeError
+            If a parameter is code, such as a feature network of one's own: save with joblib then.
+        ImportError
+            If safetensors is not installed.
+        """
+        save_detector(self, path)
+
+    def _conformal_offset(self, scores: NDArray[np.float64], rate: float) -> float:
+        """Threshold below which at most the share `rate` of exchangeable scores falls."""
+        n_below = math.floor(rate * (len(scores) + 1) + _ROUNDING)
+        if n_below < 1:
+            needed = math.ceil(1 / rate - 1 - _ROUNDING)
+            least = math.ceil(1e4 / (len(scores) + 1)) / 1e4
+            raise ValueError(
+                f"A false_positive_rate of {rate:g} needs at least {needed} normal samples in "
+                f"{type(self).__name__}.calibrate. Got {len(scores)}: give more, or ask for a rate "
+                f"of {least:g} or higher."
+            )
+        return float(np.partition(scores, n_below - 1)[n_below - 1])
+
+    def _split(self, n_samples: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Indices of the held-out samples (5% in the paper), and of those that are fitted."""
+        n_validation = min(math.ceil(self.validation_fraction * n_samples), n_samples - 1)
+        order = numpy_generator(seed, "split").permutation(n_samples)
+        return order[:n_validation], order[n_validation:]
+
+    def _hold_out(self, n_samples: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """As :meth:`_split`, for a fit that holds out for the threshold alone; sorted."""
+        held_out, fitted = self._split(n_samples, seed)
+        if self.contamination != "auto":  # all samples set the threshold
+            fitted = np.arange(n_samples)
+        return held_out, np.sort(fitted)
+
+    def _threshold_scores(self, X: NDArray[Any], held_out: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Scores that set the threshold in the end of a fit: of held-out or of all samples."""
+        if self.contamination == "auto":
+            X = X[np.sort(held_out[:_MOST_HELD_OUT])]
+        return self._score_samples(X)
+
+    def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Scores of the samples of the fit; as if each had not been fitted, where that is cheap."""
+        return self.score_samples(X)
+
+    def _set_threshold(self, scores: NDArray[np.float64]) -> Self:
+        """Put the threshold at the quantile of these scores that `contamination` names."""
+        if len(scores) > 1 and np.ptp(scores) == 0:
+            warn(
+                f"All {len(scores)} samples that set the threshold have the same score: they are "
+                "equal, or the networks have learned nothing of them."
+            )
+        share = _AUTO_CONTAMINATION if self.contamination == "auto" else float(self.contamination)
+        self.offset_ = float(np.quantile(scores, share))
+        self.__dict__.pop("calibration_scores_", None)  # of another fit
+        self.threshold_params_ = self._score_params()
+        return self
+
+    def _score_params(self) -> dict[str, Any]:
+        """Parameters that may be set after fit and change the scores, hence the threshold."""
+        return {}
+
+    def _check_threshold(self) -> None:
+        now = self._score_params()
+        if now != self.threshold_params_:
+            raise NotFittedError(
+                f"The threshold of this {type(self).__name__} belongs to {self.threshold_params_}, "
+                f"but its parameters are now {now}. Call calibrate(X) with normal samples, or set "
+                "the parameters back; score_samples follows them without that."
+            )
+
+    def _check_params(self) -> None:
+        """Check what does not depend on X; subclasses add their own."""
+        owner = type(self).__name__
+        for name, group in self._GROUPS.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, group):
+                raise TypeError(
+                    f"The parameter {name!r} of {owner} must be None or a skmmrr.{group.__name__}. "
+                    f"Got {value!r} of type {type(value).__name__}."
+                )
+            if value is not None:
+                value.check(owner)
+        check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
+        if not (isinstance(self.contamination, str) and self.contamination == "auto"):
+            remedy = "It is the share of the training samples to flag; 'auto' is allowed too."
+            check_real("contamination", self.contamination, owner, 0, 0.5, remedy, bounds="(]")
+
+    def _resolve_image_shape(self, found: ImageShape | None, n_features: int) -> ImageShape | None:
+        """Shape of images; vectors have None."""
+        return resolve_image_shape(self.image_shape, found, n_features, type(self).__name__)
+
+    def _validate_X(self, X: Any, *, reset: bool) -> NDArray[Any]:
+        """Check samples and flatten them to (n_samples, n_features), without a copy of arrays.
+
+        With `reset`, learn ``n_features_in_``, ``feature_names_in_`` and ``image_shape_``.
+        """
+        owner = type(self).__name__
+        X, found = flatten_images(X, owner)
+        if found is not None and not reset:
+            check_image_shape(found, self.image_shape_, "was fitted on", owner)
+        X = validate_data(
+            self, X, reset=reset, dtype="numeric", ensure_min_samples=2 if reset else 1
+        )
+        if reset:
+            self.image_shape_ = self._resolve_image_shape(found, X.shape[1])
+        return X
+
+
+def _is_learned(attribute: str) -> bool:
+    """By scikit-learn's convention."""
+    return attribute.endswith("_") and not attribute.startswith("_")

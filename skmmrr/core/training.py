@@ -1,0 +1,528 @@
+"""One training loop for every phase of every detector.
+
+A :class:`Phase` says which weights move, on which losses, and what chooses the best of them;
+:func:`run_phase` knows steps, batches, schedules, progress and Ctrl-C, and nothing of models.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from tqdm.auto import tqdm
+
+from skmmrr.core.cuda_graph import GraphedStep, side_by_side
+from skmmrr.core.devices import autocast, module_to_device, repeatable, to_device
+from skmmrr.core.files import stored
+from skmmrr.core.interrupts import Interrupt, deferred_interrupt
+from skmmrr.core.seeds import member_key, numpy_generator, torch_generator
+from skmmrr.core.warn import warn
+from skmmrr.representation import Samples
+
+SCHEDULES = ("cosine", "plateau", "constant")
+OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
+    "adam": partial(torch.optim.Adam, betas=(0.5, 0.999), fused=True),  # as for DCGAN
+    "adamw": partial(torch.optim.AdamW, fused=True),
+    "radam": torch.optim.RAdam,
+}
+
+_N_VALIDATIONS = 25  # per phase
+_PATIENCE = 8  # validations without a new best before a phase stops
+_VALIDATION_SAMPLES = (64, 1024)  # few samples come again, at other levels; of many, some suffice
+_WARM_UP = 0.1  # of the steps
+_PAPER_PATIENCE = 500  # epochs without a new best before the paper halves its rate
+_FLOPS_PER_THREAD = 4e9  # of a step: with less, a second thread costs more than it brings
+
+History = dict[str, NDArray[np.float64]]
+Loss = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class TrainingInterrupted(UserWarning):
+    """Ctrl-C ended a training early; the detector is fitted all the same."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one optimizer does in a step.
+
+    Attributes
+    ----------
+    parameters : sequence of nn.Parameter
+        The weights that move; gradients of the loss reach no others.
+    loss : callable (x, generator) -> Tensor
+        Losses of a batch, of any shape: their mean falls. All that is random comes from the
+        generator.
+    optimizer : callable (parameters, lr=...) -> Optimizer
+        Such as those of ``OPTIMIZERS``.
+    learning_rate : float
+        Highest of the schedule.
+    every : int, default=1
+        The update is made in every so many steps.
+    """
+
+    parameters: Sequence[nn.Parameter]
+    loss: Loss
+    optimizer: Callable[..., Optimizer]
+    learning_rate: float
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one phase trains.
+
+    Attributes
+    ----------
+    name : str
+        Key of the history and label of the progress bar.
+    module : nn.Module
+        All that moves in the phase; its best weights are kept.
+    updates : sequence of Update
+        Those of a step, one after the other on the same batch.
+    criterion : sequence of callables (x, generator) -> Tensor, or None
+        The weights of the lowest mean of these losses of the validation samples are kept. None
+        keeps the last ones, for games that no loss judges.
+    independent : bool, default=False
+        Whether no update sees what another moves: on a GPU they are made side by side then.
+    """
+
+    name: str
+    module: nn.Module
+    updates: Sequence[Update]
+    criterion: Sequence[Loss] | None
+    independent: bool = False
+
+
+@stored
+@dataclass(frozen=True)
+class Budget:
+    """How long a phase is, and how its learning rates move.
+
+    Attributes
+    ----------
+    max_iter, batch_size : int
+    learning_rate : float
+        Highest of the schedule.
+    optimizer : str
+    schedule : {"cosine", "plateau", "constant"}
+    """
+
+    max_iter: int
+    batch_size: int
+    learning_rate: float
+    optimizer: str
+    schedule: str
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The samples of a fit, and where they are trained on.
+
+    Attributes
+    ----------
+    samples : Samples
+    train, validation : ndarray of int
+        Indices of the samples that train, and of those that choose.
+    seed : int
+    device : torch.device
+    dtype : torch.dtype
+        Of convolutions and products.
+    verbose : int
+    """
+
+    samples: Samples
+    train: NDArray[np.intp]
+    validation: NDArray[np.intp]
+    seed: int
+    device: torch.device
+    dtype: torch.dtype
+    verbose: int
+
+    def batch(self, index: NDArray[np.intp]) -> Tensor:
+        """Samples by index, on the device."""
+        return to_device(self.samples.batch(index), self.device)
+
+    def generators(self, phase: str, use: str, n: int) -> list[torch.Generator]:
+        """Independent ones for one use in a phase."""
+        keys = [member_key(i) for i in range(n)]
+        return [torch_generator(self.seed, *k, phase, use, device=self.device) for k in keys]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a phase went.
+
+    Attributes
+    ----------
+    n_iter : int
+    history : dict of str to ndarray
+    learned : bool
+        Whether the weights that are kept are others than those before the phase.
+    """
+
+    n_iter: int
+    history: History
+    learned: bool
+
+
+def train(
+    network: nn.Module, phases: Sequence[tuple[Phase, Budget]], data: TrainingData, stop: Interrupt
+) -> tuple[dict[str, History], NDArray[np.int64]]:
+    """Train a network in phases, each from the best weights of those before.
+
+    Parameters
+    ----------
+    network : nn.Module
+        On the CPU, as it is again in the end, without gradients and in evaluation mode.
+    phases : sequence of (Phase, Budget)
+    data : TrainingData
+    stop : Interrupt
+        After Ctrl-C no further step is made.
+
+    Returns
+    -------
+    history : dict of str to dict of str to ndarray
+        Of each phase that was begun.
+    n_iter : ndarray of int of shape (n_begun,)
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If Ctrl-C was pressed before anything was learned.
+
+    Warns
+    -----
+    TrainingInterrupted
+        If Ctrl-C was pressed later.
+    """
+    results: dict[str, Result] = {}
+    module_to_device(network.requires_grad_(False), data.device)
+    for phase, budget in phases:
+        with repeatable(data.device):
+            results[phase.name] = run_phase(phase, budget, data, stop)
+        if stop.requested:
+            _warn_of_interruption(results, phases)
+            break
+    module_to_device(network, torch.device("cpu"))
+    n_iter = np.array([result.n_iter for result in results.values()])
+    return {name: result.history for name, result in results.items()}, n_iter
+
+
+def run_phase(phase: Phase, budget: Budget, data: TrainingData, stop: Interrupt) -> Result:
+    """Train a phase and leave its best weights in its module.
+
+    Parameters
+    ----------
+    phase : Phase
+        Its module is on the device of the data.
+    budget : Budget
+    data : TrainingData
+    stop : Interrupt
+
+    Returns
+    -------
+    result : Result
+
+    Warns
+    -----
+    ConvergenceWarning
+        If no validation loss was below the one before training.
+    """
+    phase.module.requires_grad_(True)
+    optimizers = [optimizer_of(update, data.device) for update in phase.updates]
+    schedule = _schedule(optimizers, budget, len(data.train))
+    rng = numpy_generator(data.seed, phase.name, "batches")
+    batches = _batches(data.train, budget.batch_size, rng)
+    make_step = stepper(phase, optimizers, data)
+    losses = torch.zeros(budget.max_iter, device=data.device)  # read at validations only
+    best = _Best(phase.module, _validation(phase, budget, data))
+    log = [(0, math.nan, best.loss, _rate(optimizers))]
+    schedule.after_validation(best.loss)
+    step = start = 0
+    with tqdm(total=budget.max_iter, desc=phase.name, disable=not data.verbose) as progress:
+        while step < budget.max_iter and best.age < schedule.patience and not stop.requested:
+            losses[step] = make_step(data.batch(next(batches)), step)
+            schedule.after_step()
+            progress.update()
+            step += 1
+            if step in schedule.validations or step == budget.max_iter or stop.requested:
+                loss = best.offer()
+                log.append((step, losses[start:step].mean().item(), loss, _rate(optimizers)))
+                progress.set_postfix(train=f"{log[-1][1]:.4f}", validation=f"{loss:.4f}")
+                schedule.after_validation(loss)
+                start = step
+    best.restore(optimizers)
+    if not (best.learned or stop.requested):
+        _warn_of_failure(phase, budget)
+    names = ("step", "train_loss", "validation_loss", "learning_rate")
+    history = dict(zip(names, np.array(log).T, strict=True))
+    return Result(step, history, best.learned)
+
+
+class _Best:
+    """The weights of the lowest validation loss, or the last ones where nothing validates."""
+
+    def __init__(self, module: nn.Module, validate: Callable[[], float] | None) -> None:
+        self.module, self.validate = module, validate
+        self.age, self.learned = 0, False
+        self.loss = math.nan if validate is None else validate()
+        self.weights = self._copied()
+
+    def offer(self) -> float:
+        """Look at the present weights, and give their validation loss."""
+        self.age += self.validate is not None
+        loss = math.nan if self.validate is None else self.validate()
+        if self.validate is None or loss < self.loss:
+            self.loss, self.age, self.learned = loss, 0, True
+            self.weights = self._copied()
+        return loss
+
+    def restore(self, optimizers: Sequence[Optimizer]) -> None:
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        self.module.load_state_dict(self.weights)
+        self.module.eval().requires_grad_(False)
+
+    def _copied(self) -> dict[str, Tensor]:
+        if self.validate is None:  # a reference: the last weights are where they are
+            return self.module.state_dict()
+        return {name: weight.clone() for name, weight in self.module.state_dict().items()}
+
+
+def optimizer_of(update: Update, device: torch.device) -> Optimizer:
+    """The optimizer of an update, at its highest rate."""
+    if device.type != "cuda":
+        return update.optimizer(update.parameters, lr=update.learning_rate)
+    rate = torch.tensor(update.learning_rate, dtype=torch.float32, device=device)
+    return update.optimizer(update.parameters, lr=rate, capturable=True)  # replayed steps read it
+
+
+def _rate(optimizers: Sequence[Optimizer]) -> float:
+    return float(optimizers[0].param_groups[0]["lr"])
+
+
+def stepper(
+    phase: Phase, optimizers: Sequence[Optimizer], data: TrainingData
+) -> Callable[[Tensor, int], Tensor]:
+    """What the step of a number does with a batch; it gives the mean of the losses."""
+    generators = data.generators(phase.name, "training", len(phase.updates))
+    streams = _streams(phase, data)
+    replayed: dict[tuple[int, ...], Callable[[Tensor], Tensor]] = {}
+
+    def descend(i: int, x: Tensor) -> Tensor:
+        optimizers[i].zero_grad()
+        with autocast(data.dtype, data.device):
+            loss = phase.updates[i].loss(x, generators[i]).mean()
+        loss.backward(inputs=list(phase.updates[i].parameters))
+        optimizers[i].step()
+        return loss.detach()
+
+    def step(due: tuple[int, ...], x: Tensor) -> Tensor:
+        phase.module.train()
+        own = None if streams is None else [streams[i] for i in due]
+        return torch.stack(side_by_side([partial(descend, i, x) for i in due], own)).mean()
+
+    def numbered(x: Tensor, number: int) -> Tensor:
+        due = tuple(i for i, update in enumerate(phase.updates) if number % update.every == 0)
+        if due not in replayed:
+            alone = partial(step, due)
+            on_gpu = data.device.type == "cuda"
+            replayed[due] = GraphedStep(alone, generators) if on_gpu else alone
+        return replayed[due](x)
+
+    return numbered
+
+
+def _validation(phase: Phase, budget: Budget, data: TrainingData) -> Callable[[], float] | None:
+    """What gives the mean loss over the validation samples, with the same draws at every call."""
+    if phase.criterion is None:
+        return None
+    criterion = phase.criterion
+    generators = data.generators(phase.name, "validation", len(criterion))
+    streams = _streams(phase, data)
+    rows = np.resize(data.validation, np.clip(len(data.validation), *_VALIDATION_SAMPLES))
+    chunk = max(budget.batch_size, _VALIDATION_SAMPLES[0])
+
+    def mean_loss(loss_of: Loss, generator: torch.Generator, x: Tensor) -> Tensor:
+        with autocast(data.dtype, data.device):
+            return loss_of(x, generator).mean(dtype=torch.float64)
+
+    @torch.no_grad()
+    def step(x: Tensor) -> Tensor:
+        each = zip(criterion, generators, strict=True)
+        means = side_by_side([partial(mean_loss, *own, x) for own in each], streams)
+        return torch.stack(means) * len(x)
+
+    step_on = GraphedStep(step, generators) if data.device.type == "cuda" else step
+
+    def validate() -> float:
+        phase.module.eval()
+        for generator in generators:
+            generator.manual_seed(generator.initial_seed())
+        chunks = [rows[start : start + chunk] for start in range(0, len(rows), chunk)]
+        totals = torch.cat([step_on(data.batch(index)) for index in chunks])
+        return sum(totals.tolist()) / len(rows) / len(criterion)
+
+    return validate
+
+
+def _streams(phase: Phase, data: TrainingData) -> list[torch.cuda.Stream] | None:
+    """On a GPU a stream for each independent update."""
+    if data.device.type != "cuda" or not phase.independent:
+        return None
+    return [torch.cuda.Stream(data.device) for _ in phase.updates]
+
+
+def _batches(
+    index: NDArray[np.intp], batch_size: int, rng: np.random.Generator
+) -> Iterator[NDArray[np.intp]]:
+    """Endless batches: all samples in random order, then again in another; full batches only.
+
+    Indices are sorted within a batch: memory-mapped files like that.
+    """
+    order = np.empty(0, dtype=np.intp)
+    while True:
+        while len(order) < batch_size:
+            order = np.concatenate([order, rng.permutation(index)])
+        batch, order = order[:batch_size], order[batch_size:]
+        yield np.sort(batch)
+
+
+# Schedules
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """When a phase validates, and how its rates move.
+
+    Attributes
+    ----------
+    validations : set of int
+        Numbers of steps made; the last step is validated in any case.
+    patience : float
+        Validations without a new best after which the phase stops.
+    after_step : callable ()
+    after_validation : callable (loss)
+    """
+
+    validations: frozenset[int]
+    patience: float = math.inf
+    after_step: Callable[[], None] = lambda: None
+    after_validation: Callable[[float], None] = lambda loss: None
+
+
+def _schedule(optimizers: Sequence[Optimizer], budget: Budget, n_train: int) -> _Schedule:
+    every = max(1, budget.max_iter // _N_VALIDATIONS)
+    validations = frozenset(range(every, budget.max_iter + 1, every))
+    if budget.schedule == "constant":
+        return _Schedule(validations)
+    if budget.schedule == "cosine":
+        return _Schedule(validations, _PATIENCE, after_step=_cosine(optimizers, budget.max_iter))
+    n_epochs = budget.max_iter * budget.batch_size // n_train
+    ends = {math.ceil(epoch * n_train / budget.batch_size) for epoch in range(1, n_epochs + 1)}
+    epochs = max(1.0, budget.batch_size / n_train)  # from one validation to the next
+    return _Schedule(frozenset(ends), after_validation=_plateau(optimizers, epochs))
+
+
+def _cosine(optimizers: Sequence[Optimizer], max_iter: int) -> Callable[[], None]:
+    """A warm-up over the first tenth, then half a wave of the cosine."""
+
+    def factor(step: int) -> float:
+        done = step / max_iter
+        decay = 0.5 * (1 + math.cos(math.pi * done))
+        return min(1.0, (done + 1 / max_iter) / _WARM_UP) * decay
+
+    schedulers = [torch.optim.lr_scheduler.LambdaLR(one, factor) for one in optimizers]
+
+    def after_step() -> None:
+        for scheduler in schedulers:
+            scheduler.step()
+
+    return after_step
+
+
+def _plateau(optimizers: Sequence[Optimizer], epochs: float) -> Callable[[float], None]:
+    """The paper's: half the rate after 500 epochs without a lower loss (section 4.1)."""
+    patience = math.ceil(_PAPER_PATIENCE / epochs) - 1  # torch halves one validation later
+    schedulers = [
+        torch.optim.lr_scheduler.ReduceLROnPlateau(one, factor=0.5, patience=patience, threshold=0)
+        for one in optimizers
+    ]
+
+    def after_validation(loss: float) -> None:
+        for scheduler in schedulers:
+            rates = [group["lr"] for group in scheduler.optimizer.param_groups]
+            scheduler.step(loss)
+            for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
+                if isinstance(rate, Tensor):  # torch before 2.10 puts a number in its place
+                    group["lr"] = rate.fill_(float(group["lr"]))
+
+    return after_validation
+
+
+def _warn_of_failure(phase: Phase, budget: Budget) -> None:
+    warn(
+        f"The validation loss of phase {phase.name!r} did not fall below its value before "
+        f"training. Train longer (max_iter was {budget.max_iter}) or with another "
+        f"learning_rate (was {budget.learning_rate:g}).",
+        ConvergenceWarning,
+    )
+
+
+def _warn_of_interruption(
+    results: Mapping[str, Result], phases: Sequence[tuple[Phase, Budget]]
+) -> None:
+    if not any(result.learned for result in results.values()):
+        raise KeyboardInterrupt
+    phase, budget = phases[len(results) - 1]
+    steps = results[phase.name].n_iter
+    if steps < budget.max_iter or len(results) < len(phases):
+        warn(
+            f"Training was interrupted in phase {phase.name!r} after {steps} of {budget.max_iter} "
+            "steps; the best weights so far are kept.",
+            TrainingInterrupted,
+        )
+
+
+# What a fit asks of the process
+
+
+@contextmanager
+def fitting(phases: Sequence[tuple[Phase, Budget]], data: TrainingData) -> Iterator[Interrupt]:
+    """Context of a fit: a first Ctrl-C waits, and torch has the threads that its steps are worth.
+
+    Small products are no faster on several threads, and many times slower where other processes
+    want the cores too. The number depends on the work of a step alone, never on the machine's load:
+    it decides the last bits of the weights.
+    """
+    threads, gpus = torch.get_num_threads(), [data.device] if data.device.type == "cuda" else []
+    with deferred_interrupt() as interrupt, torch.random.fork_rng(gpus):
+        torch.manual_seed(data.seed)  # for dropout in a network of the user's own
+        try:
+            torch.set_num_threads(1)
+            if threads > 1 and data.device.type == "cpu":
+                flops = max(_flops_of_step(phase, budget, data) for phase, budget in phases)
+                torch.set_num_threads(int(np.clip(flops / _FLOPS_PER_THREAD, 1, threads)))
+            yield interrupt
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _flops_of_step(phase: Phase, budget: Budget, data: TrainingData) -> float:
+    """Of the products and convolutions of a step: those of the losses, and twice that backward."""
+    from torch.utils.flop_counter import FlopCounterMode  # brings Triton along where there is one
+
+    x = data.batch(np.resize(data.train, budget.batch_size))
+    generator = torch_generator(0, device=data.device)
+    phase.module.eval()
+    with FlopCounterMode(display=False) as counter:
+        for update in phase.updates:
+            update.loss(x, generator)
+    return 3.0 * counter.get_total_flops()

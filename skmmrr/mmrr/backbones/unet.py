@@ -1,0 +1,79 @@
+"""U-Net of wide residual blocks: the backbone for images."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skmmrr.mmrr.backbones.blocks import WideResidualBlock, fused_kernels, group_norm
+
+
+class UNet(nn.Module):
+    """U-Net with the same number of channels and of residual blocks at every resolution.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+    shape : tuple (height, width)
+        Of the images. Convolutions do not ask for it: any other will do.
+    width : int
+        Channels of every feature map.
+    n_resolutions : int
+        Number of resolutions; each is half the one before, rounded up.
+    n_blocks : int
+        Residual blocks per resolution, on the way down and again on the way up.
+
+    References
+    ----------
+    Ronneberger et al., "U-Net", 2015, https://arxiv.org/abs/1505.04597
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        shape: tuple[int, ...],
+        *,
+        width: int,
+        n_resolutions: int,
+        n_blocks: int,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(in_channels, width, 3, padding=1)
+        self.encoder = nn.ModuleList(_blocks(width, width, n_blocks) for _ in range(n_resolutions))
+        self.decoder = nn.ModuleList(
+            _blocks(2 * width, width, n_blocks) for _ in range(n_resolutions - 1)
+        )
+        self.head = nn.Sequential(
+            group_norm(width), nn.ReLU(), nn.Conv2d(width, out_channels, 3, padding=1)
+        )
+
+    @property
+    def output(self) -> nn.Module:
+        """The last layer."""
+        return self.head[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, in_channels, h, w) to (n, out_channels, h, w); any height and width."""
+        h = self.encoder[0](self.stem(x))
+        skips = []
+        for blocks in self.encoder[1:]:
+            skips.append(h)
+            h = blocks(F.avg_pool2d(h, 2, ceil_mode=True))
+        for blocks in self.decoder:
+            skip = skips.pop()
+            with torch.autocast("cuda", enabled=False):  # it would copy pixels in float32
+                h = F.interpolate(h, size=skip.shape[2:], mode="nearest")
+            h = blocks(torch.cat([h, skip], dim=1))
+        kernels = fused_kernels(h)
+        if kernels is None:
+            return self.head(h)
+        layers: Any = self.head
+        norm, _, last = layers
+        return last(kernels.norm_relu(norm, h))
+
+
+def _blocks(in_channels: int, width: int, n_blocks: int) -> nn.Sequential:
+    channels = [in_channels] + [width] * n_blocks
+    return nn.Sequential(*(WideResidualBlock(channels[i], width) for i in range(n_blocks)))

@@ -1,0 +1,65 @@
+"""The two phases of training (section 3.4): what moves, and on which loss."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from skmmrr.core.training import OPTIMIZERS, Budget, Loss, Phase, Update
+from skmmrr.mmrr.model import MMRRModel, Stages
+from skmmrr.mmrr.score import sample_loss
+from skmmrr.mmrr.spec import MMRRSpec
+
+
+def training_phases(models: Any, spec: MMRRSpec) -> list[tuple[Phase, Budget]]:
+    """The phases of all models, each with its budget; the second sees the first one's weights."""
+    restoring = [nn.ModuleList([m.embedding, m.masking, m.restoration]) for m in models]
+    phases = [_phase("restoration", restoring, _losses(restoration_loss, models, spec), spec)]
+    if spec.refine:
+        refining = [m.refinement for m in models]
+        phases.append(_phase("refinement", refining, _losses(refinement_loss, models, spec), spec))
+    return phases
+
+
+def restoration_loss(
+    model: MMRRModel, spec: MMRRSpec, x: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Equation (3) at random levels, of shape (n, levels_per_sample)."""
+    return sample_loss(x, random_stages(model, spec, x, generator, refine=False).restored)
+
+
+def refinement_loss(
+    model: MMRRModel, spec: MMRRSpec, x: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Equation (4) at random levels, of shape (n, levels_per_sample)."""
+    return sample_loss(x, random_stages(model, spec, x, generator, refine=True).refined)
+
+
+def random_stages(
+    model: MMRRModel, spec: MMRRSpec, x: Tensor, generator: torch.Generator, refine: bool
+) -> Stages:
+    """A pass at levels u^level_power, u ~ U(0, 1) stratified over the batch, and fresh noise."""
+    n, k = len(x), spec.levels_per_sample
+    strata = torch.randperm(n * k, generator=generator, device=x.device)
+    u = (strata + torch.rand(n * k, generator=generator, device=x.device)) / (n * k)
+    draws = model.draw(torch.Size((n, k, *x.shape[1:])), generator, x.dtype)
+    return model(x, (u**spec.level_power).view(n, k), draws, refine=refine)
+
+
+def _losses(loss: Callable[..., Tensor], models: Any, spec: MMRRSpec) -> list[Loss]:
+    return [partial(loss, model, spec) for model in models]
+
+
+def _phase(
+    name: str, modules: Sequence[nn.Module], losses: list[Loss], spec: MMRRSpec
+) -> tuple[Phase, Budget]:
+    """An update for each model: no weight is shared."""
+    budget = spec.budgets[name]
+    optimizer = OPTIMIZERS[budget.optimizer]
+    updates = [
+        Update(list(module.parameters()), loss, optimizer, budget.learning_rate)
+        for module, loss in zip(modules, losses, strict=True)
+    ]
+    return Phase(name, nn.ModuleList(modules), updates, losses, independent=True), budget

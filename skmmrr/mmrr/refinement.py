@@ -1,0 +1,34 @@
+"""Stage 4, refinement: what restoration had to miss, taken off (section 3.3).
+
+Complex samples are restored worse than simple ones at the same level, normal or not. The
+refinement network predicts that unavoidable rest; what it cannot predict is abnormal.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class Refinement(nn.Module):
+    r"""The residual :math:`r = f_{ref}(x, e, m, \epsilon)`, to be added to the restored sample.
+
+    Parameters
+    ----------
+    backbone : nn.Module
+        The refinement network :math:`f_{ref}`; its input has four times the sample's channels
+        (features for vectors), the four tensors concatenated.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+
+    def forward(self, x: Tensor, embedding: Tensor, mask: Tensor, noise: Tensor) -> Tensor:
+        """Residuals of shape (n, ...); the four tensors have that shape."""
+        return self.backbone(torch.cat([x, embedding, mask, noise], dim=1)).to(x.dtype)
+
+    def start_at_zero(self) -> None:
+        """Zero the layer that the backbone calls its `output`: at first nothing is refined."""
+        output = getattr(self.backbone, "output", None)
+        if output is not None:
+            nn.init.zeros_(output.weight)
+            nn.init.zeros_(output.bias)

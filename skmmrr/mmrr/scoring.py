@@ -1,0 +1,141 @@
+"""Runs fitted models over samples and levels, in chunks of one constant shape."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from skmmrr.core.chunks import padded_chunks, rows_per_chunk, sample_chunks
+from skmmrr.core.devices import autocast, elements_per_chunk
+from skmmrr.core.seeds import member_key, torch_generator
+from skmmrr.mmrr.model import Draws, Encoded, MMRRModel, Stages
+from skmmrr.representation import Samples
+
+# Passes whose samples are encoded in one go: one by one these calls are too small.
+_ENCODED = 4
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Some samples at some levels, as one model of an ensemble sees them.
+
+    Attributes
+    ----------
+    samples, levels : slice
+        Which ones.
+    x : Tensor of shape (n_samples, ...)
+    stages : Stages
+    """
+
+    samples: slice
+    levels: slice
+    x: Tensor
+    stages: Stages
+
+
+@dataclass(frozen=True)
+class LevelPasses:
+    """The models, where they run, and the seed of their noise.
+
+    Attributes
+    ----------
+    models : sequence of MMRRModel
+        In evaluation mode, on the device.
+    refine : bool
+        Whether to run the refinement.
+    noise_seed : int
+        One draw of noise per model and level, for all samples, made on the CPU from these three.
+    device : torch.device
+    dtype : torch.dtype
+        Of convolutions and products.
+    """
+
+    models: Sequence[MMRRModel]
+    refine: bool
+    noise_seed: int
+    device: torch.device
+    dtype: torch.dtype
+
+    @torch.no_grad()
+    def over(
+        self,
+        samples: Samples,
+        levels: NDArray[np.float64],
+        members: Sequence[int],
+        verbose: int = 0,
+    ) -> Iterator[Pass]:
+        """Pass over all samples, some models and all levels; a model encodes a sample once."""
+        height, width = pass_shape(samples.size, len(levels), self.device)
+        groups = list(padded_chunks(len(levels), width))
+        shape = samples.representation.shape
+        drawn = {
+            member: [
+                self._drawn(levels[index], shape, member, samples.dtype) for _, index in groups
+            ]
+            for member in members
+        }
+        for rows, x in sample_chunks(samples, _ENCODED * height, self.device, verbose):
+            for member in members:
+                with autocast(self.dtype, self.device):
+                    encoded = self.models[member].encode(x)
+                for (kept, _), at in zip(groups, drawn[member], strict=True):
+                    for start in range(rows.start, rows.stop, height):
+                        part = slice(start - rows.start, start - rows.start + height)
+                        one = slice(start, min(start + height, rows.stop)), kept
+                        yield self._pass(member, *one, x[part], encoded, part, *at)
+
+    def _pass(
+        self,
+        member: int,
+        samples: slice,
+        levels: slice,
+        x: Tensor,
+        encoded: Encoded,
+        part: slice,
+        means: Tensor,
+        draws: Draws,
+    ) -> Pass:
+        """One call of a model, less what fills the chunk up."""
+        own = Encoded(*(t[part] for t in encoded))
+        with autocast(self.dtype, self.device):
+            means = means.expand(len(x), -1)
+            found = self.models[member](x, means, draws, encoded=own, refine=self.refine)
+        n, k = samples.stop - samples.start, levels.stop - levels.start
+        embedding, *per_level = found
+        return Pass(samples, levels, x[:n], Stages(embedding[:n], *(t[:n, :k] for t in per_level)))
+
+    def _drawn(
+        self, levels: NDArray[np.float64], shape: tuple[int, ...], member: int, dtype: torch.dtype
+    ) -> tuple[Tensor, Draws]:
+        """The levels of a group as a row, and what chance decides there, on the device."""
+        draws = draws_at(levels, shape, self.noise_seed, member, self.models[member])
+        uniform = None if draws.uniform is None else draws.uniform.to(self.device)
+        means = torch.tensor(levels, dtype=torch.float32, device=self.device)[None]
+        return means, Draws(draws.noise.to(self.device, dtype), uniform)
+
+
+def draws_at(
+    levels: NDArray[np.float64],
+    shape: tuple[int, ...],
+    noise_seed: int,
+    member: int,
+    model: MMRRModel,
+) -> Draws:
+    """What chance decides at each level, of shape (1, n_levels, *shape), for all samples alike."""
+    draws = []
+    for level in levels:
+        generator = torch_generator(noise_seed, *member_key(member), "noise", float(level))
+        draws.append(model.draw(torch.Size((1, 1, *shape)), generator, torch.float32))
+    noise, uniform = zip(*draws, strict=True)
+    return Draws(
+        torch.cat(noise, dim=1), torch.cat(uniform, dim=1) if model.masking.random else None
+    )
+
+
+def pass_shape(size: int, n_levels: int, device: torch.device) -> tuple[int, int]:
+    """Samples of so many elements, and levels, of one pass."""
+    width = min(n_levels, max(1, elements_per_chunk(device) // size))
+    return rows_per_chunk(size, device, width), width

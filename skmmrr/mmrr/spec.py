@@ -1,0 +1,340 @@
+"""What is fitted, every number resolved; and what None means for the parameters of MMRRDetector.
+
+The defaults train well on two cores in minutes. How they were found is told in
+docs/results/performance.md.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from skmmrr.core.chunks import evenly_spaced
+from skmmrr.core.files import stored
+from skmmrr.core.initialisation import build, initialise
+from skmmrr.core.seeds import torch_generator
+from skmmrr.core.training import Budget
+from skmmrr.mmrr.backbones import BACKBONES
+from skmmrr.mmrr.model import MMRRModel
+from skmmrr.options import Network, Training
+from skmmrr.representation import ImageShape, Representation, Samples
+
+Backbone = Callable[[int, int, tuple[int, ...]], nn.Module]
+
+PHASES = ("restoration", "refinement")
+
+# Least share of the mean image in the pixels' variance of images that perceptrons are to take:
+# between the 0.06 and less of CIFAR-10's automobiles and deer and the 0.41 and more of MNIST's
+# 2, 5 and 8, on which U-Nets and perceptrons, respectively, detect better.
+_ALIGNED = 0.25
+_ALIGNMENT_SAMPLES, _ALIGNMENT_ELEMENTS = 1000, 2**24  # at most
+
+_LARGEST_FOR_MLP = 2**14  # elements, such as 64x64 pixels of three colours: 35 million weights
+
+_AVERAGED, _LEAST_SIDE = (4, 2), 14  # squares of pixels, and the pixels that they must leave
+
+_MEMBER_PIXELS = 512
+
+_LONG = 1000  # steps of a phase, from which networks for images bear a high rate
+
+_LEVELS_PER_SAMPLE = 4
+
+
+@stored
+@dataclass(frozen=True)
+class MMRRSpec:
+    """What a fit of MMRRDetector trains, every number resolved.
+
+    Attributes
+    ----------
+    representation : Representation
+        What is restored.
+    backbone : str or callable
+    sizes : dict of str to int
+        Those of a named backbone.
+    embed, refine : bool
+    mask : str
+    n_estimators : int
+        Number of models.
+    level_power : float
+        Levels in training are ``u ** level_power``.
+    levels_per_sample : int
+        At which a step sees a sample.
+    budgets : dict of str to Budget
+        Of each phase.
+    precision : str
+    seed : int
+        Of the split, the weights, the training and the noise of the scores.
+    """
+
+    representation: Representation
+    backbone: str | Backbone
+    sizes: dict[str, int]
+    embed: bool
+    refine: bool
+    mask: str
+    n_estimators: int
+    level_power: float
+    levels_per_sample: int
+    budgets: dict[str, Budget]
+    precision: str
+    seed: int
+
+    def __str__(self) -> str:
+        """A line for each field."""
+        return "\n".join(f"{field.name}: {getattr(self, field.name)}" for field in fields(self))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of weights and batches."""
+        return torch.float64 if self.precision == "float64" else torch.float32
+
+    @property
+    def convolves(self) -> bool:
+        """Whether convolutions are most of the work."""
+        return self.backbone != "mlp" and self.representation.image_shape is not None
+
+    def untrained_models(self) -> Any:
+        """The models in an nn.ModuleList, their weights still to be drawn or loaded."""
+        return build(lambda: nn.ModuleList(self._model() for _ in range(self.n_estimators)))
+
+    def initialised_models(self) -> Any:
+        """The models as training begins, of one generator one after the other."""
+        models, generator = self.untrained_models(), torch_generator(self.seed, "weights")
+        for model in models:
+            initialise(model, generator)
+            if model.refinement is not None:
+                model.refinement.start_at_zero()
+        return models.to(self.dtype)
+
+    def _model(self) -> MMRRModel:
+        channels, *shape = self.representation.shape
+        make: Callable[..., nn.Module]
+        make = BACKBONES[self.backbone] if isinstance(self.backbone, str) else self.backbone
+
+        def backbone(in_channels: int, out_channels: int) -> nn.Module:
+            return make(in_channels, out_channels, tuple(shape), **self.sizes)
+
+        return MMRRModel(backbone, channels, self.refine, self.embed, self.mask)
+
+
+def resolve_spec(
+    params: Mapping[str, Any],
+    X: NDArray[Any],
+    image_shape: ImageShape | None,
+    n_train: int,
+    seed: int,
+    owner: str,
+) -> MMRRSpec:
+    """Resolve the parameters of an MMRRDetector for its training data.
+
+    Parameters
+    ----------
+    params : mapping
+        Of the constructor, checked.
+    X : ndarray of shape (n_samples, n_features)
+    image_shape : tuple (height, width, channels) or None
+    n_train : int
+        Samples that train.
+    seed : int
+    owner : str
+        Whose parameters these are, for error messages.
+
+    Raises
+    ------
+    ValueError
+        If the parameters do not suit the data.
+    """
+    downsample = _resolve_downsample(params["downsample"], image_shape, owner)
+    representation = Representation.fit(X, image_shape, downsample)
+    backbone = _resolve_backbone(params["backbone"], Samples(X, representation), owner)
+    recipe = _recipe(backbone, image_shape is not None)
+    training = params["training"] or Training()
+    budgets = _budgets(params, training, recipe, n_train, X.shape[1], image_shape is not None)
+    short_unet = backbone == "unet" and budgets["restoration"].max_iter < _LONG
+    return MMRRSpec(
+        representation=representation,
+        backbone=backbone,
+        sizes=_sizes(params["network"], backbone, recipe, representation.shape[1:], owner),
+        embed=bool(params["embed"]),
+        refine=bool(params["refine"]),
+        mask=params["mask"],
+        n_estimators=params["n_estimators"]
+        or recipe.n_members(math.prod(representation.shape[1:])),
+        level_power=float(training.level_power or (3.0 if short_unet else 1.0)),
+        levels_per_sample=training.levels_per_sample or _LEVELS_PER_SAMPLE,
+        budgets=budgets,
+        precision=params["precision"],
+        seed=seed,
+    )
+
+
+def _resolve_downsample(downsample: int | None, image_shape: ImageShape | None, owner: str) -> int:
+    if image_shape is None:
+        return 1
+    side = min(image_shape[:2])
+    if downsample is not None and downsample > side:
+        raise ValueError(
+            f"The parameter 'downsample' of {owner} must be at most the shorter side of the "
+            f"images, {side} pixels. Got {downsample}. None chooses by the image."
+        )
+    return downsample or next((n for n in _AVERAGED if side >= n * _LEAST_SIDE), 1)
+
+
+def _resolve_backbone(backbone: str | Backbone, samples: Samples, owner: str) -> str | Backbone:
+    if backbone == "unet" and samples.representation.image_shape is None:
+        raise ValueError(
+            f"The parameter 'backbone' of {owner} is 'unet', which needs images, but X has "
+            "vectors. Pass images of shape (n, height, width[, channels]), or image_shape."
+        )
+    return choose_backbone(samples) if backbone == "auto" else backbone
+
+
+def _sizes(
+    network: Network | None,
+    backbone: str | Backbone,
+    recipe: "Recipe",
+    shape: tuple[int, ...],
+    owner: str,
+) -> dict[str, int]:
+    """Sizes of a named backbone: as asked for, or as its recipe says."""
+    if not isinstance(backbone, str):
+        if network is not None:
+            raise ValueError(
+                f"The parameter 'network' of {owner} has sizes of 'unet' and 'mlp', but 'backbone' "
+                "is a callable of your own. Set sizes there, and network=None."
+            )
+        return {}
+    asked = network or Network()
+    sizes = {"width": asked.width or recipe.width, "n_blocks": asked.n_blocks or recipe.n_blocks}
+    if backbone == "unet":
+        deepest = max(1, min(4, int(math.log2(min(shape)))))  # to 2x2 at the least
+        sizes["n_resolutions"] = asked.n_resolutions or deepest
+    return sizes
+
+
+def _budgets(
+    params: Mapping[str, Any],
+    training: Training,
+    recipe: "Recipe",
+    n_train: int,
+    n_features: int,
+    images: bool,
+) -> dict[str, Budget]:
+    max_iter = params["max_iter"] or recipe.max_iter(n_train, n_features)
+    steps = max_iter if isinstance(max_iter, tuple) else (max_iter,) * len(PHASES)
+    return {
+        phase: Budget(
+            max_iter=int(n),
+            batch_size=training.batch_size or recipe.batch_size,
+            learning_rate=float(
+                training.learning_rate or (3e-3 if images and n >= _LONG else 1e-3)
+            ),
+            optimizer=training.optimizer or "adamw",
+            schedule=training.schedule or "cosine",
+        )
+        for phase, n in zip(PHASES, steps, strict=True)
+        if phase == "restoration" or params["refine"]
+    }
+
+
+class Recipe(NamedTuple):
+    """Sizes and budgets of one kind of network on one kind of data.
+
+    Attributes
+    ----------
+    width, n_blocks, batch_size : int
+    steps : tuple (fewest, most)
+        Of the restoration; between them they grow with the samples or the features.
+    steps_per_sample, steps_per_feature : float
+    refinement_steps : int or None
+        None: as many as the restoration.
+    most_members : int
+        Of an ensemble, where images are small.
+    """
+
+    width: int
+    n_blocks: int
+    batch_size: int
+    steps: tuple[int, int]
+    steps_per_sample: float = 0
+    steps_per_feature: float = 0
+    refinement_steps: int | None = None
+    most_members: int = 1
+
+    def max_iter(self, n_train: int, n_features: int) -> tuple[int, int]:
+        """Steps of the restoration and of the refinement."""
+        wanted = self.steps_per_sample * n_train + self.steps_per_feature * n_features
+        steps = int(np.clip(wanted, *self.steps))
+        return steps, self.refinement_steps or steps
+
+    def n_members(self, n_pixels: int) -> int:
+        """Networks of an ensemble: as many as cost what two on 16x16 pixels do."""
+        return int(np.clip(_MEMBER_PIXELS // n_pixels, 1, self.most_members))
+
+
+_UNET = Recipe(
+    width=32,
+    n_blocks=1,
+    batch_size=16,
+    steps=(300, 1500),
+    steps_per_sample=1 / 4,
+    most_members=4,
+)
+_IMAGE_MLP = Recipe(
+    width=256,
+    n_blocks=1,
+    batch_size=64,
+    steps=(500, 3000),
+    steps_per_sample=1 / 2,
+    refinement_steps=300,
+)
+_VECTOR_MLP = Recipe(
+    width=128,
+    n_blocks=1,
+    batch_size=64,
+    steps=(150, 1000),  # few features learn fast
+    steps_per_feature=20,
+)
+
+
+def choose_backbone(samples: Samples) -> str:
+    """Perceptrons for vectors and for small images that are aligned, U-Nets for all other images.
+
+    Where the mean image says much, a pixel's place has a meaning. A perceptron learns it, and
+    fails elsewhere; convolutions restore a stroke or an edge anywhere, of an anomaly too.
+
+    Parameters
+    ----------
+    samples : Samples
+        As the networks will see them.
+    """
+    if samples.representation.image_shape is None:
+        return "mlp"
+    small = samples.size <= _LARGEST_FOR_MLP
+    return "mlp" if small and share_of_mean_image(samples) >= _ALIGNED else "unet"
+
+
+def _recipe(backbone: str | Backbone, images: bool) -> Recipe:
+    """What suits a backbone and a kind of data; a user's own is trained like the named ones."""
+    if backbone == "mlp" or not images:
+        return _IMAGE_MLP if images else _VECTOR_MLP
+    return _UNET if backbone == "unet" else _UNET._replace(most_members=1)
+
+
+def share_of_mean_image(samples: Samples) -> float:
+    """How well images are aligned: the share of the pixels' variance that their mean explains.
+
+    Adjusted for the number of images, so that noise has 0; pictures that all show the same have 1.
+    Of many images a thousand are looked at, of large ones less.
+    """
+    n = max(2, min(_ALIGNMENT_SAMPLES, _ALIGNMENT_ELEMENTS // samples.X.shape[1]))
+    x = samples.batch(evenly_spaced(len(samples), n)).double()
+    total = x.var(dim=(0, 2, 3)).mean()  # about the mean colour
+    within = x.var(dim=0).mean()  # about the mean image
+    return float(1 - within / total) if total > 0 else 0.0

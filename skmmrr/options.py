@@ -1,0 +1,106 @@
+"""Groups of parameters that are seldom set: the sizes of networks, and how they are trained.
+
+``detector.set_params(training__learning_rate=1e-4)`` reaches into them, and so does
+``GridSearchCV(detector, {"network__width": [32, 64]})``.
+"""
+
+import math
+from dataclasses import dataclass
+
+from sklearn.base import BaseEstimator
+
+from skmmrr.core.files import stored
+from skmmrr.core.training import OPTIMIZERS, SCHEDULES
+from skmmrr.core.validation import check_integer, check_option, check_real
+
+_CHOOSES = "None chooses from the data."
+
+
+@stored
+@dataclass(kw_only=True, repr=False)
+class Network(BaseEstimator):
+    """Sizes of the networks of :class:`skmmrr.MMRRDetector`.
+
+    Parameters
+    ----------
+    width : int, default=None
+        Channels of every feature map, or hidden features. None: 32 for "unet"; for "mlp" 256 on
+        images and 128 on vectors.
+    n_blocks : int, default=None
+        Residual blocks: of a U-Net per resolution, down and up; of a perceptron in all. None: 1.
+    n_resolutions : int, default=None
+        Resolutions of the U-Net, each half the one before. None: down to about 2x2, at most 4.
+        Perceptrons do not use it.
+
+    Examples
+    --------
+    >>> from skmmrr import MMRRDetector, Network
+    >>> MMRRDetector(network=Network(width=64)).set_params(network__n_blocks=2).network
+    Network(n_blocks=2, width=64)
+    """
+
+    width: int | None = None
+    n_blocks: int | None = None
+    n_resolutions: int | None = None
+
+    def check(self, owner: str) -> None:
+        """Raise TypeError or ValueError for what is no size."""
+        for name, value in self.get_params().items():
+            if value is not None:
+                check_integer(f"network.{name}", value, owner, minimum=1, remedy=_CHOOSES)
+
+
+@stored
+@dataclass(kw_only=True, repr=False)
+class Training(BaseEstimator):
+    """How networks are trained.
+
+    Parameters
+    ----------
+    batch_size : int, default=None
+        Samples per training step. None: for MMRR 16 with "unet" and 64 with "mlp", else 64. Scoring
+        does not use it.
+    learning_rate : float, default=None
+        Highest rate of the schedule. None: for MMRR 3e-3 on images for a phase of 1,000 steps or
+        more, else 1e-3; 1e-4 for the rotation autoencoder.
+    optimizer : {"adamw", "radam", "adam"}, default=None
+        "radam" is the MMRR paper's; "adam" has beta1 = 0.5, as the rotation autoencoder's thesis.
+        None: "adamw" for MMRR, "adam" for the rotation autoencoder.
+    schedule : {"cosine", "plateau", "constant"}, default=None
+        "cosine" warms up over the first tenth of the steps, decays over the rest, and stops early
+        when the validation loss has stopped falling. "plateau" is the MMRR paper's: the rate is
+        halved whenever that loss has not fallen for 500 epochs; it is looked at every epoch. None:
+        "cosine" for MMRR, "constant" for the rotation autoencoder.
+    level_power : float, default=None
+        Of MMRR alone. In training, levels are drawn as ``u ** level_power`` with u from U(0, 1).
+        The paper's are uniform, 1.0; higher values practise the low levels more, where U-Nets
+        learn late. None: 3.0 for "unet" with fewer than 1,000 steps of the restoration, else 1.0.
+    levels_per_sample : int, default=None
+        Of MMRR alone. Levels at which a training step sees each sample of the batch; embedding and
+        mask logits are computed once for all of them. The paper has 1. None: 4.
+
+    Examples
+    --------
+    >>> from skmmrr import MMRRDetector, Training
+    >>> MMRRDetector(training=Training(optimizer="radam", learning_rate=1e-4)).training
+    Training(learning_rate=0.0001, optimizer='radam')
+    """
+
+    batch_size: int | None = None
+    learning_rate: float | None = None
+    optimizer: str | None = None
+    schedule: str | None = None
+    level_power: float | None = None
+    levels_per_sample: int | None = None
+
+    def check(self, owner: str) -> None:
+        """Raise TypeError or ValueError for what is not as described."""
+        for name in ("batch_size", "levels_per_sample"):
+            if getattr(self, name) is not None:
+                check_integer(f"training.{name}", getattr(self, name), owner, 1, _CHOOSES)
+        for name in ("learning_rate", "level_power"):
+            if getattr(self, name) is not None:
+                check_real(f"training.{name}", getattr(self, name), owner, 0, math.inf)
+        for name, options in (("optimizer", tuple(OPTIMIZERS)), ("schedule", SCHEDULES)):
+            if getattr(self, name) is not None:
+                check_option(f"training.{name}", getattr(self, name), owner, options, _CHOOSES)

@@ -1,0 +1,169 @@
+"""What is restored: from the user's array to scaled tensors, and back to the user's shape.
+
+Vectors have a range for each feature, images one for all their pixels, and maps of features one
+for each channel. Nothing here holds more than the rows it is asked for.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from skmmrr.core.files import stored
+
+# Values this far beyond the training range say all they can say, and their squares stay finite.
+LARGEST = 1e6
+
+ImageShape = tuple[int, int, int]
+
+
+@stored
+@dataclass(frozen=True, eq=False)
+class Representation:
+    """Samples as networks take them.
+
+    Attributes
+    ----------
+    image_shape : tuple (height, width, channels) or None
+        Of the user's images or maps; None for vectors.
+    centre, half_range : ndarray of float64
+        Affine map of the training range to [-1, 1]; values beyond the range stay beyond it. Of
+        shape (n_features,) for vectors, () for images, (channels,) for maps.
+    downsample : int
+        Side of the squares of pixels of which the networks see the means.
+    """
+
+    image_shape: ImageShape | None
+    centre: NDArray[np.float64] = field(repr=False)
+    half_range: NDArray[np.float64] = field(repr=False)
+    downsample: int = 1
+
+    @classmethod
+    def fit(
+        cls,
+        X: NDArray[Any],
+        image_shape: ImageShape | None,
+        downsample: int = 1,
+        *,
+        per_channel: bool = False,
+    ) -> "Representation":
+        """Learn the range of training samples.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Rows of images are flattened, channels last.
+        image_shape : tuple (height, width, channels) or None
+        downsample : int, default=1
+        per_channel : bool, default=False
+            Whether each channel has a range of its own, as maps of features need it.
+        """
+        axis: int | tuple[int, ...] | None = 0 if image_shape is None else None
+        if per_channel and image_shape is not None:
+            X, axis = X.reshape(len(X), *image_shape), (0, 1, 2)
+        low = np.asarray(X.min(axis=axis), dtype=np.float64)
+        high = np.asarray(X.max(axis=axis), dtype=np.float64)
+        half_range = high / 2 - low / 2
+        centre = np.asarray(low + half_range)
+        return cls(image_shape, centre, np.where(half_range > 0, half_range, 1.0), downsample)
+
+    @property
+    def every_pixel(self) -> "Representation":
+        """The same without averaging."""
+        return replace(self, downsample=1)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a sample as networks take it: (channels, height, width), or (n_features,)."""
+        if self.image_shape is None:
+            return self.centre.shape
+        height, width, channels = self.image_shape
+        return channels, -(-height // self.downsample), -(-width // self.downsample)
+
+    def scale(self, X: NDArray[Any]) -> NDArray[np.float32]:
+        """Scale rows; computed in float64, so that large offsets cost no precision."""
+        rows = X.astype(np.float64)
+        if self.centre.ndim and self.image_shape is not None:  # a range for each channel
+            rows = rows.reshape(len(rows), -1, len(self.centre))
+        scaled = (rows - self.centre) / self.half_range
+        return np.clip(scaled, -LARGEST, LARGEST).astype(np.float32).reshape(X.shape)
+
+    def tensor(self, X: NDArray[Any], dtype: torch.dtype = torch.float32) -> Tensor:
+        """Rows as network input of shape (n, *shape); images are channels last in memory."""
+        x = torch.from_numpy(self.scale(X)).to(dtype)
+        if self.image_shape is None:
+            return x
+        images = x.view(-1, *self.image_shape).permute(0, 3, 1, 2)
+        return average_squares(images, self.downsample)
+
+    def features_last(self, x: Tensor) -> Tensor:
+        """Network tensors of shape (..., *shape) flattened in the order of the features of X."""
+        if self.image_shape is not None:
+            x = x.movedim(-3, -1)
+        return x.flatten(-len(self.shape))
+
+    def to_user(self, x: Tensor) -> NDArray[Any]:
+        """Network tensors of shape (..., *shape) as the user has them: channels last, if any."""
+        if self.image_shape is not None:
+            x = x.movedim(-3, -1)
+            x = x.squeeze(-1) if self.shape[0] == 1 else x
+        return x.cpu().numpy()
+
+    def to_maps(self, errors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Errors in the order of the features, of shape (n, ...), as a map for each sample.
+
+        Returns
+        -------
+        maps : ndarray of shape (n, height, width) or (n, n_features)
+            Means over the channels; pixels of a square have the same value.
+        """
+        if self.image_shape is None:
+            return errors
+        (channels, *sides), (height, width, _) = self.shape, self.image_shape
+        maps = errors.reshape(len(errors), *sides, channels).mean(axis=3)
+        maps = maps.repeat(self.downsample, axis=1).repeat(self.downsample, axis=2)
+        return maps[:, :height, :width]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The user's array, handed out batch by batch as network input.
+
+    Attributes
+    ----------
+    X : ndarray or memmap of shape (n_samples, n_features)
+    representation : Representation
+    dtype : torch.dtype
+        Of the batches.
+    """
+
+    X: NDArray[Any]
+    representation: Representation
+    dtype: torch.dtype = torch.float32
+
+    @property
+    def size(self) -> int:
+        """Elements of a sample of a batch."""
+        return math.prod(self.representation.shape)
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def batch(self, index: NDArray[np.intp] | slice) -> Tensor:
+        """Samples by index, of shape (n, *shape)."""
+        return self.representation.tensor(self.X[index], self.dtype)
+
+
+def average_squares(images: Tensor, side: int) -> Tensor:
+    """Images of (n, channels, height, width) with the mean of every square of pixels as a pixel.
+
+    Where the sides are no multiples, the squares at the lower and right edges are cut off.
+    """
+    if side == 1:
+        return images
+    return F.avg_pool2d(images, side, ceil_mode=True, count_include_pad=False)

@@ -1,0 +1,241 @@
+"""Files of fitted detectors: the same scores, and clear errors for anything else."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from safetensors.numpy import load_file, save_file
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+import skmmrr
+from skmmrr import MMRRDetector, Network, Training
+from skmmrr.baselines import (
+    DeepKNNDetector,
+    KDEDetector,
+    OCSVMDetector,
+    RotationAutoencoderDetector,
+)
+
+SEED = dict(random_state=0)
+ON_IMAGES = {
+    "MMRR": MMRRDetector(3, max_iter=2, network=Network(width=8), **SEED),
+    "MMRR, averaged": MMRRDetector(3, max_iter=2, backbone="unet", network=Network(width=8), downsample=3, **SEED),
+    "MMRR, mlp": MMRRDetector(3, max_iter=(2, 1), backbone="mlp", mask="bernoulli", **SEED),
+    "MMRR, ablated": MMRRDetector(3, max_iter=2, network=Network(width=8), refine=False, embed=False, **SEED),
+    "MMRR, float64": MMRRDetector(3, max_iter=2, network=Network(width=8), precision="float64", **SEED),
+    "rotation": RotationAutoencoderDetector(max_iter=2, training=Training(batch_size=8), **SEED),
+    "OC-SVM": OCSVMDetector(**SEED),
+    "KDE": KDEDetector(**SEED),
+    "2-NN": DeepKNNDetector(**SEED),
+    "DN2": DeepKNNDetector("efficientnet-lite0", input_size=32, **SEED),
+}
+READ = """
+import sys, numpy as np, skmmrr
+detector = skmmrr.load(sys.argv[1])
+X = np.load(sys.argv[2])
+np.savez(sys.argv[3], scores=detector.score_samples(X), labels=detector.predict(X))
+"""
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, vectors):
+    """A small detector in a file, and the file's bytes."""
+    path = tmp_path_factory.mktemp("saved") / "model.safetensors"
+    detector = MMRRDetector(3, max_iter=2, network=Network(width=4), **SEED).fit(vectors)
+    detector.save(path)
+    return detector, path, path.read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", ON_IMAGES)
+def test_loaded_detectors_score_bit_for_bit_the_same(name, images, tmp_path):
+    detector = ON_IMAGES[name].fit(images[:30])
+    detector.save(tmp_path / "model")
+    again = skmmrr.load(tmp_path / "model")
+    assert type(again) is type(detector)
+    assert again.get_params(deep=False) == detector.get_params(deep=False)
+    assert_array_equal(again.score_samples(images[30:50]), detector.score_samples(images[30:50]))
+    assert_array_equal(again.predict(images[30:50]), detector.predict(images[30:50]))
+    assert set(vars(again)) == set(vars(detector))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("name", "later"),
+    [
+        ("MMRR", {"refine": False}),
+        ("MMRR", {"network": Network(width=64), "mask": "constant"}),
+        ("rotation", {"latent_channels": 3, "score_rule": "rec"}),
+        ("DN2", {"input_size": 64}),
+    ],
+)
+def test_parameters_set_after_fit_do_not_matter_to_the_network(name, later, images, tmp_path):
+    detector = clone(ON_IMAGES[name]).fit(images[:30]).set_params(**later)
+    detector.save(tmp_path / "model")
+    again = skmmrr.load(tmp_path / "model")
+    assert_array_equal(again.score_samples(images[30:40]), detector.score_samples(images[30:40]))
+
+
+def test_only_our_own_classes_are_saved(vectors, tmp_path):
+    class Mine(KDEDetector):
+        pass
+
+    with pytest.raises(TypeError, match="save with joblib"):
+        Mine().fit(vectors).save(tmp_path / "model")
+
+
+def test_another_process_reads_it(saved, vectors, tmp_path):
+    detector, path, _ = saved
+    np.save(tmp_path / "X.npy", vectors)
+    files = [path, tmp_path / "X.npy", tmp_path / "out.npz"]
+    subprocess.run([sys.executable, "-c", READ, *map(str, files)], check=True)
+    with np.load(files[2]) as out:
+        assert_array_equal(out["scores"], detector.score_samples(vectors))
+        assert_array_equal(out["labels"], detector.predict(vectors))
+
+
+def test_what_fit_and_calibrate_learned_is_there(vectors, tmp_path):
+    frame = pd.DataFrame(vectors, columns=list("abcde"))
+    detector = MMRRDetector(3, max_iter=2, **SEED).fit(frame)
+    detector.calibrate(frame[:40], false_positive_rate=0.1).save(tmp_path / "model")
+    again = skmmrr.load(tmp_path / "model")
+    assert_array_equal(again.feature_names_in_, list("abcde"))
+    assert_array_equal(again.p_values(frame), detector.p_values(frame))
+    assert again.history_.keys() == detector.history_.keys()
+    assert_array_equal(again.n_iter_, detector.n_iter_)
+    again.set_params(random_state=0).fit(frame)
+    assert_array_equal(again.score_samples(frame), detector.score_samples(frame))
+
+
+def test_the_device_can_be_chosen(saved):
+    assert skmmrr.load(saved[1], device="cpu").device == "cpu"
+
+
+def test_saving_leaves_the_detector_alone(saved, vectors, tmp_path):
+    detector, _, _ = saved
+    before, scores = set(vars(detector)), detector.score_samples(vectors)
+    weights = [id(p) for p in detector.network_.parameters()]
+    detector.save(tmp_path / "again")
+    assert set(vars(detector)) == before
+    assert [id(p) for p in detector.network_.parameters()] == weights
+    assert_array_equal(detector.score_samples(vectors), scores)
+
+
+def test_an_error_while_writing_leaves_the_old_file_and_no_other(saved, monkeypatch, tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes(b"the old one")
+
+    def full(*args):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        saved[0].save(path)
+    assert path.read_bytes() == b"the old one"
+    assert os.listdir(tmp_path) == ["model"]
+
+
+# What is refused
+
+
+def test_two_hundred_damaged_files(saved, tmp_path):
+    _, _, content = saved
+    rng, path = np.random.default_rng(0), tmp_path / "damaged"
+    for i in range(200):
+        damaged = bytearray(content)
+        if i % 4 == 0:
+            del damaged[rng.integers(len(content)) :]
+        elif i % 4 == 1:
+            damaged += bytes(rng.integers(1, 50))
+        else:  # flips, half of them in the header
+            end = len(content) if i % 4 == 2 else 8 + int.from_bytes(content[:8], "little")
+            for place in rng.integers(end, size=rng.integers(1, 4)):
+                damaged[place] ^= 1 << rng.integers(8)
+        path.write_bytes(damaged)
+        if bytes(damaged) == content:
+            continue
+        with pytest.raises(ValueError, match="damaged is no detector that skmmrr can load"):
+            skmmrr.load(path)
+
+
+def rewrite(path, change):
+    """The file with other metadata, as somebody may write it."""
+    with path.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    metadata = header["__metadata__"]
+    change(metadata)
+    arrays = load_file(path)
+    save_file(arrays, path.with_name("changed"), metadata)
+    return path.with_name("changed")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "found"),
+    [
+        ("version", "2", "version 2 and this skmmrr reads 1"),
+        ("format", "something", "something else"),
+        ("content", "{}", "does not match its digest"),
+        ("sha256", "0", "does not match its digest"),
+    ],
+)
+def test_altered_files(saved, key, value, found):
+    changed = rewrite(saved[1], lambda metadata: metadata.update({key: value}))
+    with pytest.raises(ValueError, match=found):
+        skmmrr.load(changed)
+
+
+@pytest.mark.parametrize("content", [b"", b"text" * 100, b"\xff" * 64, b"PK\x03\x04" + bytes(99)])
+def test_foreign_files(tmp_path, content):
+    (tmp_path / "foreign").write_bytes(content)
+    with pytest.raises(ValueError, match="foreign is no detector"):
+        skmmrr.load(tmp_path / "foreign")
+
+
+def test_a_class_of_another_library_is_refused(saved):
+    def pretend(metadata):
+        from skmmrr.core.files import _digest
+
+        metadata["content"] = metadata["content"].replace("MMRRDetector", "os.system")
+        metadata["sha256"] = _digest(metadata["content"], load_file(saved[1]))
+
+    with pytest.raises(ValueError, match=r"'os\.system', not one of"):
+        skmmrr.load(rewrite(saved[1], pretend))
+
+
+def test_missing_file_and_unfitted_detector(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        skmmrr.load(tmp_path / "nowhere")
+    with pytest.raises(NotFittedError):
+        MMRRDetector().save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def test_code_as_a_parameter_is_refused(vectors, tmp_path):
+    for features in (torch.nn.Identity(), np.abs):
+        detector = DeepKNNDetector(features).fit(vectors)
+        for later in ({}, {"features": None}):
+            with pytest.raises(TypeError, match=r"'features' .* joblib"):
+                detector.set_params(**later).save(tmp_path / "model")
+
+
+def test_a_random_state_is_not_saved(vectors, tmp_path):
+    detector = KDEDetector(random_state=np.random.RandomState(0)).fit(vectors)
+    with pytest.warns(UserWarning, match="RandomState, which is not saved"):
+        detector.save(tmp_path / "model")
+    assert skmmrr.load(tmp_path / "model").random_state is None
+
+
+def test_without_safetensors_the_extra_is_named(monkeypatch, saved, tmp_path):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    with pytest.raises(ImportError, match=r"skmmrr\[files\]"):
+        saved[0].save(tmp_path / "model")
+    with pytest.raises(ImportError, match=r"skmmrr\[files\]"):
+        skmmrr.load(saved[1])

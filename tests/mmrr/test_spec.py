@@ -1,0 +1,126 @@
+"""What None means, and that a spec says all of it."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from skmmrr import MMRRDetector, Network, Training
+from skmmrr.mmrr import spec as specs
+from skmmrr.mmrr.spec import resolve_spec, share_of_mean_image
+from skmmrr.representation import Representation, Samples
+
+
+def resolved(X=None, image_shape=None, n_train=40, **params):
+    """Spec of so many training samples, of noise where X is None."""
+    if X is None:
+        X = np.random.default_rng(0).random((3, int(np.prod(image_shape or (6,)))))
+    params = MMRRDetector(**params).get_params(deep=False)
+    return resolve_spec(params, X, image_shape, n_train, seed=0, owner="MMRRDetector")
+
+
+@pytest.mark.parametrize(
+    ("backbone", "image_shape", "n_train", "n_features", "steps"),
+    [
+        ("unet", (8, 8, 1), 40, 64, (300, 300)),
+        ("unet", (8, 8, 1), 1425, 64, (356, 356)),
+        ("unet", (8, 8, 1), 10**6, 64, (1500, 1500)),
+        ("mlp", (8, 8, 1), 40, 64, (500, 300)),
+        ("mlp", (8, 8, 1), 4000, 64, (2000, 300)),
+        ("mlp", (8, 8, 1), 10**6, 64, (3000, 300)),
+        ("mlp", None, 10**6, 2, (150, 150)),
+        ("mlp", None, 40, 30, (600, 600)),
+        ("mlp", None, 40, 999, (1000, 1000)),
+    ],
+)
+def test_steps_grow_with_images_and_with_features(
+    backbone, image_shape, n_train, n_features, steps
+):
+    X = np.random.default_rng(0).random((3, n_features))
+    spec = resolved(X, image_shape, n_train, backbone=backbone)
+    assert tuple(budget.max_iter for budget in spec.budgets.values()) == steps
+
+
+@pytest.mark.parametrize("image_shape", [(8, 8, 1), None])
+def test_long_phases_on_images_have_a_high_rate(image_shape):
+    budgets = resolved(image_shape=image_shape, max_iter=(999, 1000)).budgets
+    high = 1e-3 if image_shape is None else 3e-3
+    assert [budget.learning_rate for budget in budgets.values()] == [1e-3, high]
+
+
+@pytest.mark.parametrize(("backbone", "powers"), [("unet", [3.0, 1.0]), ("mlp", [1.0, 1.0])])
+def test_u_nets_with_few_steps_practise_low_levels(backbone, powers):
+    found = [
+        resolved(image_shape=(8, 8, 1), backbone=backbone, max_iter=n).level_power
+        for n in (999, 1000)
+    ]
+    assert found == powers
+
+
+@pytest.mark.parametrize(
+    ("side", "members"), [(8, 4), (12, 3), (16, 2), (17, 1), (64, 1)]
+)
+def test_small_images_have_ensembles_of_u_nets(side, members):
+    spec = resolved(image_shape=(side, side, 1), backbone="unet", downsample=1)
+    assert spec.n_estimators == members
+
+
+def test_parameters_that_are_set_win():
+    spec = resolved(
+        image_shape=(8, 8, 1),
+        backbone="unet",
+        n_estimators=3,
+        downsample=2,
+        max_iter=7,
+        network=Network(width=5, n_blocks=2, n_resolutions=1),
+        training=Training(
+            batch_size=3,
+            learning_rate=0.5,
+            optimizer="radam",
+            schedule="plateau",
+            level_power=2.0,
+            levels_per_sample=9,
+        ),
+    )
+    assert spec.sizes == {"width": 5, "n_blocks": 2, "n_resolutions": 1}
+    assert (spec.n_estimators, spec.representation.downsample) == (3, 2)
+    assert (spec.level_power, spec.levels_per_sample) == (2.0, 9)
+    for budget in spec.budgets.values():
+        assert budget == specs.Budget(7, 3, 0.5, "radam", "plateau")
+
+
+def test_a_spec_is_printed_line_by_line():
+    lines = str(resolved()).splitlines()
+    assert "sizes: {'width': 128, 'n_blocks': 1}" in lines
+    assert not [line for line in lines if "None" in line and "image_shape" not in line]
+
+
+def test_the_same_spec_gives_the_same_weights():
+    first, second = (resolved().initialised_models().state_dict() for _ in range(2))
+    for name, weight in first.items():
+        assert_array_equal(weight, second[name])
+
+
+# How aligned images are
+
+
+def share(images):
+    X = images.reshape(len(images), -1)
+    return share_of_mean_image(Samples(X, Representation.fit(X, images.shape[1:])))
+
+
+@pytest.mark.parametrize("n", [3, 50, 1500])
+def test_share_of_the_mean_image_is_one_of_equal_images_and_zero_of_noise(n):
+    rng = np.random.default_rng(0)
+    noise = rng.random((n, 12, 10, 3))
+    assert share(noise) == pytest.approx(0, abs=0.05)
+    assert share(np.repeat(noise[:1], n, axis=0)) == pytest.approx(1)
+    assert share(rng.random((1, 12, 10, 3)) + noise) == pytest.approx(0.5, abs=0.05)
+
+
+def test_share_of_the_mean_image_does_not_count_colours():
+    noise = np.random.default_rng(0).random((50, 8, 8, 3))
+    assert share(noise + np.array([0, 10, 20])) == pytest.approx(0, abs=0.05)
+
+
+def test_share_of_the_mean_image_of_constant_pictures_is_zero():
+    assert share(np.ones((5, 4, 4, 1))) == 0

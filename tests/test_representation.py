@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+
+from skmmrr.representation import Representation, Samples
+
+
+def test_training_range_becomes_minus_one_to_one_and_beyond_stays_beyond():
+    X = np.array([[0.0, 100.0], [10.0, 101.0]])
+    representation = Representation.fit(X, None)
+    assert_allclose(representation.scale(X), [[-1, -1], [1, 1]])
+    assert_allclose(representation.scale(np.array([[20.0, 100.5]])), [[3, 0]])
+
+
+def test_images_share_one_range():
+    representation = Representation.fit(np.array([[0, 50], [100, 255]], dtype=np.uint8), (1, 2, 1))
+    assert representation.centre.shape == ()
+    assert_allclose(representation.scale(np.array([[0, 255]], dtype=np.uint8)), [[-1, 1]])
+
+
+def test_constant_features_are_centred_and_changes_show():
+    representation = Representation.fit(np.full((3, 1), 7.0), None)
+    assert_allclose(representation.scale(np.array([[7.0], [9.0]])), [[0], [2]])
+
+
+def test_large_offsets_cost_no_precision():
+    X = 1.6e9 + np.array([[0.0], [1.0], [2.0]])
+    assert_allclose(Representation.fit(X, None).scale(X), [[-1], [0], [1]])
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300])
+def test_absurd_values_stay_finite(value):
+    representation = Representation.fit(np.zeros((2, 1)), None)
+    assert np.isfinite(np.square(representation.scale(np.array([[value]])))).all()
+
+
+def test_image_batches_are_channels_last_in_memory():
+    X = np.arange(2 * 4 * 3 * 2, dtype=np.uint8).reshape(2, -1)
+    x = Samples(X, Representation.fit(X, (4, 3, 2))).batch(np.array([1, 0]))
+    assert x.shape == (2, 2, 4, 3)
+    assert x.is_contiguous(memory_format=torch.channels_last)
+    assert x[1, 1, 0, 0] > x[1, 0, 0, 0]  # the second channel follows the first in X
+
+
+# Maps of features
+
+
+def feature_maps(n=4, sides=(3, 5), channels=3):
+    """Maps whose channels have ranges of their own."""
+    rng = np.random.default_rng(0)
+    scales, offsets = np.array([1.0, 100.0, 1e-3]), np.array([0.0, -50.0, 7.0])
+    return rng.uniform(-1, 1, size=(n, *sides, channels)) * scales + offsets
+
+
+def test_each_channel_of_a_map_has_a_range_of_its_own():
+    maps = feature_maps()
+    X = maps.reshape(len(maps), -1)
+    representation = Representation.fit(X, maps.shape[1:], per_channel=True)
+    assert representation.centre.shape == (3,)
+    low, high = maps.min(axis=(0, 1, 2)), maps.max(axis=(0, 1, 2))
+    expected = 2 * (maps - low) / (high - low) - 1
+    assert_allclose(representation.scale(X).reshape(maps.shape), expected, atol=1e-6)
+    assert representation.shape == (3, 3, 5)
+    assert_allclose(representation.tensor(X), np.moveaxis(expected, -1, 1), atol=1e-6)
+
+
+def test_maps_of_many_channels_come_back_as_the_user_has_them():
+    maps = feature_maps()
+    X = maps.reshape(len(maps), -1)
+    representation = Representation.fit(X, maps.shape[1:], per_channel=True)
+    x = representation.tensor(X, torch.float64)
+    assert_allclose(representation.to_user(x), representation.scale(X).reshape(maps.shape))
+    assert_allclose(representation.features_last(x), representation.scale(X))
+    error = np.arange(4 * 45, dtype=float).reshape(4, 45)
+    assert_allclose(
+        representation.to_maps(error), error.reshape(4, 3, 5, 3).mean(axis=3)
+    )  # a value a place
+
+
+def test_averaged_images_come_back_square_by_square():
+    X = np.random.default_rng(0).random((2, 5 * 7))
+    representation = Representation.fit(X, (5, 7, 1), downsample=2)
+    assert representation.shape == (1, 3, 4)
+    assert representation.every_pixel.shape == (1, 5, 7)
+    maps = representation.to_maps(np.arange(24.0).reshape(2, 12))
+    assert maps.shape == (2, 5, 7)
+    assert_allclose(maps[0, :2, :2], 0)
+    assert_allclose(maps[0, 4, 6], 11)
+    stages = torch.zeros(2, 6, 1, 3, 4)
+    assert representation.to_user(stages).shape == (2, 6, 3, 4)
+
+
+def test_vectors_come_back_as_they_are():
+    X = np.random.default_rng(0).random((2, 3))
+    representation = Representation.fit(X, None)
+    x = representation.tensor(X)
+    assert representation.to_user(x[:, None]).shape == (2, 1, 3)
+    assert representation.to_maps(X) is X
