@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from skmmrr.benchmark import comparison
-from skmmrr.benchmark._measurements import add_measurements
 from skmmrr.benchmark.detectors import DETECTOR_NAMES
 from skmmrr.benchmark.experiments import EXPERIMENTS
 from skmmrr.benchmark.figures import draw_all
@@ -33,8 +32,7 @@ examples:
   %(prog)s report digits.csv
   %(prog)s plot digits.csv --out pictures
 
-A stopped run goes on where it was when the same command is given again. The commands below plot
-measure single claims of the documentation.
+A stopped run goes on where it was when the same command is given again.
 """
 
 
@@ -60,7 +58,6 @@ def main() -> None:
     _add_run(commands)
     _add_report(commands)
     _add_fetch(commands)
-    add_measurements(commands)
     arguments = parser.parse_args()
     try:
         result = arguments.run(arguments)
