@@ -30,7 +30,7 @@ from sklearn.neighbors import KernelDensity, NearestNeighbors
 from sklearn.svm import OneClassSVM
 
 from skmmrr import MMRRDetector
-from skmmrr.benchmark.digits import one_vs_all
+from skmmrr.benchmark import find_tasks
 from skmmrr.plot import AnomalyMapDisplay, MaskingLevelsDisplay
 
 parser = argparse.ArgumentParser(description="MMRR on scikit-learn's digits, one against all.")
@@ -67,7 +67,9 @@ table = []
 print(f"| digit | {' | '.join(names)} | fit s | score s |")
 print("|---" + "|---:" * (len(names) + 2) + "|")
 for digit in arguments.digits:
-    train, test, y_test = one_vs_all(digit, seed=arguments.seed)
+    (task,) = find_tasks("digits", classes=[str(digit)])
+    split = task.load(arguments.seed)
+    train, test, y_test = split.train, split.test, split.y_test
     start = time.perf_counter()
     detector = MMRRDetector(random_state=arguments.seed).fit(train)
     fitted = time.perf_counter()

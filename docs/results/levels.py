@@ -1,32 +1,34 @@
 """Whether few quadrature levels rank like many uniform ones, on the same fitted networks."""
 
+import argparse
 import time
+from collections.abc import Iterator
 
 import numpy as np
-import torch
+from _measuring import Row, add_out, digit_split, write_table
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
 from skmmrr import MMRRDetector
-from skmmrr.benchmark.digits import one_vs_all
 
 
-def measure_levels(digits: list[int]) -> str:
-    """Markdown table: rank correlation with 60 uniform levels, AUROC and time.
+def main() -> None:
+    """Measure some of scikit-learn's digits."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--digits", type=int, nargs="+", default=range(10), choices=range(10))
+    add_out(parser, "levels.csv")
+    arguments = parser.parse_args()
+    write_table(arguments.out, measure_levels(arguments.digits))
+
+
+def measure_levels(digits: list[int]) -> Iterator[Row]:
+    """Rows of rank correlation with 60 uniform levels, AUROC and time.
 
     The yardstick is the correlation between two noise seeds of the 60 levels.
     """
-    lines = [
-        f"Digits one-vs-all, default MMRRDetector, random_state=0; torch {torch.__version__}, "
-        f"{torch.get_num_threads()} threads",
-        "",
-        "| digit | Spearman, other noise seed | Spearman, 8 nodes | AUROC, 60 | AUROC, other seed "
-        "| AUROC, 8 nodes | time 60 / time 8 |",
-        "|---:|---:|---:|---:|---:|---:|---:|",
-    ]
     for digit in digits:
-        train, test, y = one_vs_all(digit)
+        train, test, y = digit_split(digit)
         detector = MMRRDetector(random_state=0).fit(train)
         start = time.perf_counter()
         uniform = detector.score_samples(test)
@@ -36,12 +38,20 @@ def measure_levels(digits: list[int]) -> str:
         resume = time.perf_counter()
         few = detector.score_samples(test)
         ratio = (middle - start) / (time.perf_counter() - resume)
-        numbers = [_spearman(uniform, other), _spearman(uniform, few)]
-        numbers += [roc_auc_score(y, scores) for scores in (uniform, other, few)]
-        row = " | ".join(f"{number:.4f}" for number in numbers)
-        lines.append(f"| {digit} | {row} | {ratio:.1f} |")
-    return "\n".join(lines)
+        numbers = {
+            "Spearman, other noise seed": _spearman(uniform, other),
+            "Spearman, 8 nodes": _spearman(uniform, few),
+            "AUROC, 60": roc_auc_score(y, uniform),
+            "AUROC, other seed": roc_auc_score(y, other),
+            "AUROC, 8 nodes": roc_auc_score(y, few),
+        }
+        cells = {name: f"{number:.4f}" for name, number in numbers.items()}
+        yield {"digit": str(digit), **cells, "time 60 / time 8": f"{ratio:.1f}"}
 
 
 def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     return float(spearmanr(a, b).statistic)
+
+
+if __name__ == "__main__":
+    main()

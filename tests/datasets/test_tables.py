@@ -92,10 +92,12 @@ def test_csv_label_that_is_not_there_is_named(tmp_path):
         ("a,b\n1,2\n3,x\n", None, r"'x' in line 3, column 'b'"),
         ("a,b\n1,2\n", "c", r"no column 'c'. It has \['a', 'b'\]"),
         ("a,b\n1,2\n1,3\n", "b", "anomaly_label"),
-        ("a,b\n\n1,2\n1\n", None, "1 values in line 4 for its 2 columns"),
+        ("a,b\n\n1,2\n1\n", None, "'' in line 4, column 'b'"),
         ("a,b\n\n\n1,x\n", None, "'x' in line 4"),
-        ("", None, "0 lines"),
-        ("a,b\n", None, "1 lines"),
+        ("a,b\n1,2,3\n", None, "Expected 2 fields in line 2, saw 3"),
+        ("a,b\n1,nan\n", None, "'nan' in line 2"),
+        ("", None, "no table with a line of names"),
+        ("a,b\n", None, "a line of names and a row"),
     ],
 )
 def test_csv_that_is_wrong(tmp_path, text, target, message):

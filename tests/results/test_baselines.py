@@ -1,12 +1,12 @@
 """The measurements of the baselines, on data small enough to see that they measure."""
 
-import csv
-
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.utils import Bunch
 
-from skmmrr.benchmark import classical, dn2, thesis, threads
+from skmmrr import MMRRDetector
+from skmmrr.baselines import KDEDetector
 
 
 @pytest.fixture
@@ -24,45 +24,64 @@ def ten_classes():
     return load
 
 
-def test_classical(monkeypatch, ten_classes):
+def test_classical(load, monkeypatch, ten_classes):
+    classical = load("classical")
     monkeypatch.setitem(classical._LOADERS, "mnist", ten_classes)
-    head, _, first, second, mean = classical.measure_classical("mnist", [0, 3], None)
-    assert head.count("|") == 8
-    cells = [float(cell) for cell in second.split("|")[2:-1]]
-    assert min(cells[0], cells[1], cells[3], cells[4]) > 0.9  # any detector tells the rows apart
-    assert cells[2] == 0.95  # as printed
-    assert first.startswith("| 0 |")
-    assert mean.startswith("| mean |")
+    first, second, mean = classical.measure_classical("mnist", [0, 3], None)
+    for name in ("OC-SVM", "OC-SVM peeking", "KDE", "KDE peeking"):
+        assert float(second[name]) > 0.9  # any detector tells the classes apart
+    assert second["OC-SVM published"] == "0.950"
+    assert (first["class"], mean["class"]) == ("0", "mean")
 
 
-def test_dn2(monkeypatch, ten_classes):
+def test_dn2(load, monkeypatch, ten_classes):
+    dn2 = load("dn2")
     monkeypatch.setattr(dn2, "load_cifar10", ten_classes)
-    *_, row, _ = dn2.measure_dn2([1], n_train=12, n_test=24, data_home=None)
-    assert row.startswith("| 1 |")
-    assert row.endswith(" 0.977 |")
+    row, _ = dn2.measure_dn2([1], n_train=12, n_test=24, data_home=None)
+    assert row["class"] == "1"
+    assert row["published, ResNet"] == "0.977"
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_thesis_appends_and_resumes(monkeypatch, tmp_path, ten_classes):
+def test_thesis_appends_and_resumes(load, monkeypatch, tmp_path, ten_classes):
+    thesis = load("thesis")
     monkeypatch.setattr(thesis, "load_mnist", ten_classes)
     for model in thesis._MODELS.values():
         monkeypatch.setitem(model, "max_iter", 2)
     out = tmp_path / "thesis.csv"
-    table = thesis.measure_thesis([4], [0], None, out)
+    thesis.measure_thesis([4], [0], None, out)
     written = out.read_text()
-    assert len(list(csv.DictReader(written.splitlines()))) == 8
-    assert "| A_ws |" in table
-    assert table.splitlines()[2].startswith("| AE |")
-    assert thesis.measure_thesis([4], [0], None, out) == table
+    rows = pd.read_csv(out)
+    assert len(rows) == 8
+    assert thesis.tables(rows)["aupr"].index[:2].tolist() == ["AE", "Rotation"]
+    thesis.measure_thesis([4], [0], None, out)
     assert out.read_text() == written
     thesis.measure_thesis([4, 5], [0], None, out)
     assert out.read_text().startswith(written)
+    assert len(pd.read_csv(out)) == 16
 
 
-def test_threads(monkeypatch):
+def test_threads(load, monkeypatch):
+    threads = load("threads")
     for name in list(threads._DETECTORS):
         if "MMRR" in name or "autoencoder" in name:
             monkeypatch.delitem(threads._DETECTORS, name)
-    head, _, *rows = threads.measure_threads(8, n_test=20).splitlines()
-    assert head.startswith("| detector |")
-    assert [row.split(" | ")[1] for row in rows] == ["0.0e+00"] * 3
+    rows = threads.measure_threads(8, n_test=20)
+    assert [row["difference"] for row in rows] == ["0.0e+00"] * 3
+
+
+def test_levels(load, monkeypatch):
+    levels = load("levels")
+    monkeypatch.setattr(
+        levels, "MMRRDetector", lambda **_: MMRRDetector(max_iter=5, random_state=0)
+    )
+    (row,) = levels.measure_levels([8])
+    assert float(row["Spearman, 8 nodes"]) > 0.8
+
+
+def test_conformal(load, monkeypatch):
+    conformal = load("conformal")
+    monkeypatch.setattr(conformal, "MMRRDetector", lambda *_, **__: KDEDetector())
+    rows = list(conformal.measure_conformal(rate=0.1, n_calibration=300, n_splits=2))
+    assert len(rows) == 4
+    assert all(0 < float(row["mean"]) < 0.3 for row in rows)

@@ -1,0 +1,15 @@
+"""The scripts of docs/results as modules, found by their path."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "docs" / "results"
+
+
+@pytest.fixture
+def load(monkeypatch):
+    """Import a script by its name, as Python finds one beside another that is run."""
+    monkeypatch.syspath_prepend(FOLDER)
+    return importlib.import_module
