@@ -1,6 +1,6 @@
 """What None means for the parameters of MMRRDetector: what trains well on two cores in minutes.
 
-How the numbers were found is told in docs/results/performance.md.
+How the numbers were found is told in docs/results/diary.md.
 """
 
 import math

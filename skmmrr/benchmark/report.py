@@ -183,16 +183,20 @@ def published_cells(
 
 
 def detector_table(frame: Frame, columns: Sequence[str] = ("auroc",)) -> Table:
-    """A line for every class and detector: some columns of results, beside published figures."""
+    """A line for every class and detector: some columns of results, beside published figures.
+
+    Of a single class its name is left out.
+    """
     groups = frame.groupby(["dataset", "protocol", "class", "detector"], sort=False)
     keys, parts = zip(*groups, strict=True)
-    found: list[Column] = [
-        ("data", [" ".join((dataset, label)) for dataset, _, label, _ in keys]),
-        ("detector", [detector for *_, detector in keys]),
-    ]
+    data = [f"{dataset} {label}" for dataset, _, label, _ in keys]
+    found: list[Column] = [("data", data)] if len(set(data)) > 1 else []
+    found.append(("detector", [detector for *_, detector in keys]))
     for column in columns:
         digits = _DECIMALS.get(column, 3)
-        found.append((column, [_cell(part[column].dropna(), digits) for part in parts]))
+        found.append(
+            (column.replace("_", " "), [_cell(part[column].dropna(), digits) for part in parts])
+        )
         printed = [
             published_cells(dataset, protocol, column, detector, [label])
             for dataset, protocol, label, detector in keys
@@ -227,9 +231,9 @@ def pyod_tables(frame: Frame) -> list[Table]:
 def _pyod_table(title: str, frame: Frame, column: str) -> Table:
     index = ["dataset", "protocol", "class", "subset"]
     cells = _by_detector(frame, index, column)
-    first = frame.groupby(index, sort=False)[["n_train", "n_test"]].first().sum(axis=1)
+    first = frame.groupby(index, sort=False)[["n_train", "n_test"]].first().sum(axis=1).astype(int)
     names = [
-        " ".join(part for part in (dataset, label, subset) if part and part != ALL)
+        " ".join(n for n in (dataset.removeprefix("adbench:"), label, subset) if n and n != ALL)
         for dataset, _, label, subset in cells.index
     ]
     columns: list[Column] = [("data", [*names, "mean"]), ("samples", [*map(str, first), ""])]

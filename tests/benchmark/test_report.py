@@ -104,9 +104,11 @@ def test_detectors_in_lines_beside_published():
         row("mvtec:nut", "bottle", "MMRR", seed, 0.9, fit_seconds=30 * seed) for seed in (1, 3)
     ] + [row("mvtec:nut", "bottle", "X", 0, 0.5)]
     table = detector_table(as_frame(rows), ("auroc", "aupro", "fit_minutes"))
-    assert table.columns == ["data", "detector", "auroc", "published", "aupro", "fit_minutes"]
-    assert table.rows[0][1:] == ["MMRR", "0.900 ± 0.000", "0.960", "", "1.0 ± 0.7"]
-    assert table.rows[1][1:] == ["X", "0.500", "", "", "0.0"]
+    assert table.columns == ["detector", "auroc", "published", "aupro", "fit minutes"]
+    assert table.rows[0] == ["MMRR", "0.900 ± 0.000", "0.960", "", "1.0 ± 0.7"]
+    assert table.rows[1] == ["X", "0.500", "", "", "0.0"]
+    both = detector_table(as_frame([*rows, row("mvtec:nut", "nut", "X", 0, 0.5)]))
+    assert [line[0] for line in both.rows] == ["mvtec:nut bottle"] * 2 + ["mvtec:nut nut"]
 
 
 def test_pyods_three_tables(rows):

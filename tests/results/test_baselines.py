@@ -8,6 +8,8 @@ from sklearn.utils import Bunch
 from skmmrr import MMRRDetector
 from skmmrr.baselines import KDEDetector
 
+from .conftest import FOLDER, columns
+
 
 @pytest.fixture
 def ten_classes():
@@ -32,6 +34,7 @@ def test_classical(load, monkeypatch, ten_classes):
         assert float(second[name]) > 0.9  # any detector tells the classes apart
     assert second["OC-SVM published"] == "0.950"
     assert (first["class"], mean["class"]) == ("0", "mean")
+    assert list(first) == columns("classical_mnist") == columns("classical_cifar10")
 
 
 def test_dn2(load, monkeypatch, ten_classes):
@@ -40,6 +43,7 @@ def test_dn2(load, monkeypatch, ten_classes):
     row, _ = dn2.measure_dn2([1], n_train=12, n_test=24, data_home=None)
     assert row["class"] == "1"
     assert row["published, ResNet"] == "0.977"
+    assert list(row) == columns("dn2")
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -61,12 +65,19 @@ def test_thesis_appends_and_resumes(load, monkeypatch, tmp_path, ten_classes):
     assert len(pd.read_csv(out)) == 16
 
 
+def test_tables_of_the_thesis_are_those_of_its_rows(load):
+    rows = pd.read_csv(FOLDER / "thesis.csv")
+    for name, table in load("thesis").tables(rows).items():
+        assert table.to_csv() == (FOLDER / f"thesis_{name}.csv").read_text()
+
+
 def test_threads(load, monkeypatch):
     threads = load("threads")
     for name in list(threads._DETECTORS):
         if "MMRR" in name or "autoencoder" in name:
             monkeypatch.delitem(threads._DETECTORS, name)
-    rows = threads.measure_threads(8, n_test=20)
+    rows = list(threads.measure_threads(8, n_test=20))
+    assert list(rows[0]) == columns("threads")
     assert [row["difference"] for row in rows] == ["0.0e+00"] * 3
 
 
@@ -76,6 +87,7 @@ def test_levels(load, monkeypatch):
         levels, "MMRRDetector", lambda **_: MMRRDetector(max_iter=5, random_state=0)
     )
     (row,) = levels.measure_levels([8])
+    assert list(row) == columns("levels")
     assert float(row["Spearman, 8 nodes"]) > 0.8
 
 
@@ -84,4 +96,5 @@ def test_conformal(load, monkeypatch):
     monkeypatch.setattr(conformal, "MMRRDetector", lambda *_, **__: KDEDetector())
     rows = list(conformal.measure_conformal(rate=0.1, n_calibration=300, n_splits=2))
     assert len(rows) == 4
+    assert list(rows[0]) == columns("conformal")
     assert all(0 < float(row["mean"]) < 0.3 for row in rows)

@@ -4,6 +4,8 @@ from numpy.testing import assert_allclose
 
 from skmmrr.network import level_mask
 
+from .conftest import columns
+
 
 @pytest.mark.parametrize("reference", ["lml_mask", "bisection_mask"])
 def test_references_compute_the_same_mask_and_gradient(load, reference):
@@ -24,3 +26,4 @@ def test_has_a_row_for_each_way_and_scale(load):
     rows = list(load("mask").measure_mask(rows=3, elements=20, repeats=1))
     assert len(rows) == 3 * 4
     assert rows[0]["way"] == "level_mask"
+    assert list(rows[0]) == columns("mask")

@@ -6,6 +6,8 @@ import time
 import numpy as np
 import pytest
 
+from .conftest import columns
+
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
@@ -18,7 +20,9 @@ def test_sees_a_peak_that_is_gone_at_the_end(load):
 
 
 def test_has_a_row_a_call(load):
-    rows = load("memory").measure_memory(n_samples=40, n_scored=20, n_levels=2, max_iter=2)
+    memory = load("memory")
+    rows = list(memory.measure_memory(n_samples=40, n_scored=20, n_levels=2, max_iter=2))
+    assert list(rows[0]) == columns("memory")
     assert [(row["call"], row["images"]) for row in rows] == [
         ("fit", "40"),
         ("score_samples", "10"),

@@ -7,6 +7,8 @@ from numpy.testing import assert_allclose
 from skmmrr import MMRRDetector
 from skmmrr.network import level_mask
 
+from .conftest import columns
+
 
 def test_the_papers_bisection_finds_the_same_mask(load):
     generator = torch.Generator().manual_seed(0)
@@ -27,6 +29,8 @@ def test_the_literal_paper_ranks_like_the_detector(load):
 def test_ratios_and_shares_of_the_peak(load):
     sizes = {"n_samples": 16, "side": 8, "channels": 1, "width": 8, "n_blocks": 1, "repeats": 1}
     scoring, training = map(list, load("speed").measure_speed(**sizes))
+    assert list(scoring[0]) == columns("speed_scoring")
+    assert list(training[0]) == columns("speed_training")
     assert scoring[0]["scoring"] == "the paper, 60 levels"
     assert scoring[0]["times faster than the paper"] == "1.0"
     steps = {row["a step of both phases"]: row["of the peak"] for row in training}

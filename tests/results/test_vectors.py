@@ -1,5 +1,7 @@
 import numpy as np
 
+from .conftest import columns
+
 
 def test_adbench_files_are_split_by_their_labels(load, tmp_path):
     X, y = np.arange(20.0).reshape(10, 2), np.repeat([0, 1], 5)
@@ -13,4 +15,5 @@ def test_adbench_files_are_split_by_their_labels(load, tmp_path):
 def test_blobs_are_told_from_uniform_outliers(load):
     (row,) = load("vectors").measure_vectors([], seeds=[0])
     assert row["data"] == "blobs"
+    assert list(row) == columns("vectors")
     assert float(row["MMRR"]) > 0.95
