@@ -17,7 +17,6 @@ from skmmrr.datasets import load_adbench
 
 Split = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
-
 _COLUMNS = ("MMRR", "MMRR w/o refinement", "IForest", "fit s")
 
 

@@ -187,8 +187,8 @@ def detector_table(frame: Frame, columns: Sequence[str] = ("auroc",)) -> Table:
 
     Of a single class its name is left out.
     """
-    groups = frame.groupby(["dataset", "protocol", "class", "detector"], sort=False)
-    keys, parts = zip(*groups, strict=True)
+    groups = list(frame.groupby(["dataset", "protocol", "class", "detector"], sort=False))
+    keys, parts = [key for key, _ in groups], [part for _, part in groups]
     data = [f"{dataset} {label}" for dataset, _, label, _ in keys]
     found: list[Column] = [("data", data)] if len(set(data)) > 1 else []
     found.append(("detector", [detector for *_, detector in keys]))

@@ -1,5 +1,7 @@
 """ADBench's files and CSV: labels become +1 and -1, and what is wrong is named."""
 
+import sys
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -103,3 +105,9 @@ def test_csv_label_that_is_not_there_is_named(tmp_path):
 def test_csv_that_is_wrong(tmp_path, text, target, message):
     with pytest.raises(ValueError, match=message):
         load_csv(write(tmp_path, text), target=target)
+
+
+def test_csv_without_pandas_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r"load_csv needs pandas.*skmmrr\[benchmark\]"):
+        load_csv(write(tmp_path, "a\n1\n"))
