@@ -1,7 +1,5 @@
 """Tables of results in the papers' layout and in PyOD's, measured beside published."""
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -20,14 +18,10 @@ from skmmrr.benchmark.tasks import ALL
 Frame = Any  # pandas.DataFrame
 Column = tuple[str, Iterable[str]]
 
-_NUMBERS = (
-    *METRICS,
-    *("fit_seconds", "score_seconds", "peak_memory_mb", "steps", "threads", "n_train", "n_test"),
+_NUMBERS = [*COLUMNS[len(KEY) : COLUMNS.index("device")], "threads"]
+_DECIMALS = dict.fromkeys(("fit_seconds", "fit_minutes", "score_seconds"), 1) | dict.fromkeys(
+    ("peak_memory_mb", "steps", "threads", "n_train", "n_test"), 0
 )
-_DECIMALS = {
-    **dict.fromkeys(("fit_seconds", "fit_minutes", "score_seconds"), 1),
-    **dict.fromkeys(("peak_memory_mb", "steps", "threads", "n_train", "n_test"), 0),
-}  # of columns that do not have three
 _TASK = ["dataset", "protocol", "subset"]
 _DATASETS = {  # ours: as in published.csv
     "mnist": "MNIST",
@@ -79,11 +73,9 @@ class Table:
 
     def csv(self) -> str:
         """As CSV, with the title in the first column."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["table", *self.columns])
-        writer.writerows([self.title, *row] for row in self.rows)
-        return text.getvalue()
+        frame = import_pandas("skmmrr.benchmark.report").DataFrame(self.rows, columns=self.columns)
+        frame.insert(0, "table", self.title)
+        return str(frame.to_csv(index=False))
 
 
 def read_results(paths: Iterable[str | os.PathLike[str]]) -> Frame:
@@ -105,7 +97,7 @@ def as_frame(rows: Iterable[Row]) -> Frame:
     pd = import_pandas("skmmrr.benchmark.report")
     frame = pd.DataFrame(sorted(rows, key=_place), columns=COLUMNS)
     frame = frame.drop_duplicates(list(KEY), keep="last", ignore_index=True)
-    frame[list(_NUMBERS)] = frame[list(_NUMBERS)].apply(pd.to_numeric)
+    frame[_NUMBERS] = frame[_NUMBERS].apply(pd.to_numeric)
     seconds = frame["fit_seconds"] + frame["score_seconds"]
     return frame.assign(fit_minutes=frame["fit_seconds"] / 60, seconds=seconds)
 
@@ -154,11 +146,11 @@ def class_tables(frame: Frame, metric: str = "auroc") -> list[Table]:
 
 
 def _class_table(dataset: str, protocol: str, subset: str, metric: str, group: Frame) -> Table:
-    cells = _by_detector(group, "class", metric)
-    columns: list[Column] = [("class", [*cells.index, "mean"])]
-    for detector, own in group.groupby("detector", sort=False):
-        columns.append((detector, [*cells[detector], _mean_cell(own, len(cells), metric)]))
-        printed = published_cells(dataset, protocol, metric, detector, list(cells.index))
+    classes, cells = _by_detector(group, "class", metric)
+    columns: list[Column] = [("class", [*classes, "mean"])]
+    for detector, measured in cells.items():
+        columns.append((detector, measured))
+        printed = published_cells(dataset, protocol, metric, detector, classes)
         if printed is not None:
             columns.append(("published", printed))
     taken = "" if subset == ALL else f", {subset} samples"
@@ -187,22 +179,19 @@ def detector_table(frame: Frame, columns: Sequence[str] = ("auroc",)) -> Table:
 
     Of a single class its name is left out.
     """
-    groups = list(frame.groupby(["dataset", "protocol", "class", "detector"], sort=False))
-    keys, parts = [key for key, _ in groups], [part for _, part in groups]
-    data = [f"{dataset} {label}" for dataset, _, label, _ in keys]
+    keys = ["dataset", "protocol", "class", "detector"]
+    cells = frame.groupby(keys, sort=False).agg({column: _cell for column in columns})
+    data = [f"{dataset} {label}" for dataset, _, label, _ in cells.index]
     found: list[Column] = [("data", data)] if len(set(data)) > 1 else []
-    found.append(("detector", [detector for *_, detector in keys]))
+    found.append(("detector", [detector for *_, detector in cells.index]))
     for column in columns:
-        digits = _DECIMALS.get(column, 3)
-        found.append(
-            (column.replace("_", " "), [_cell(part[column].dropna(), digits) for part in parts])
-        )
+        found.append((column.replace("_", " "), cells[column]))
         printed = [
             published_cells(dataset, protocol, column, detector, [label])
-            for dataset, protocol, label, detector in keys
+            for dataset, protocol, label, detector in cells.index
         ]
         if any(printed):
-            found.append(("published", [cells[0] if cells else "" for cells in printed]))
+            found.append(("published", [cell[0] if cell else "" for cell in printed]))
     return _table(", ".join(columns), found)
 
 
@@ -230,16 +219,14 @@ def pyod_tables(frame: Frame) -> list[Table]:
 
 def _pyod_table(title: str, frame: Frame, column: str) -> Table:
     index = ["dataset", "protocol", "class", "subset"]
-    cells = _by_detector(frame, index, column)
+    sets, cells = _by_detector(frame, index, column)
     first = frame.groupby(index, sort=False)[["n_train", "n_test"]].first().sum(axis=1).astype(int)
     names = [
         " ".join(n for n in (dataset.removeprefix("adbench:"), label, subset) if n and n != ALL)
-        for dataset, _, label, subset in cells.index
+        for dataset, _, label, subset in sets
     ]
-    columns: list[Column] = [("data", [*names, "mean"]), ("samples", [*map(str, first), ""])]
-    for detector, own in frame.groupby("detector", sort=False):
-        columns.append((detector, [*cells[detector], _mean_cell(own, len(cells), column)]))
-    return _table(title, columns)
+    columns = [("data", [*names, "mean"]), ("samples", [*map(str, first), ""])]
+    return _table(title, [*columns, *cells.items()])
 
 
 def failures(frame: Frame) -> Table:
@@ -250,9 +237,14 @@ def failures(frame: Frame) -> Table:
     return Table("failed", columns, failed.assign(error=last).to_numpy().tolist())
 
 
-def _by_detector(frame: Frame, index: str | list[str], column: str) -> Frame:
-    """Cells of text, a column a detector."""
-    return frame.pivot_table(column, index, "detector", aggfunc=_cell, sort=False, fill_value="")
+def _by_detector(
+    frame: Frame, index: str | list[str], column: str
+) -> tuple[list[Any], dict[str, list[str]]]:
+    """Classes or data sets, and the cells of every detector, the last that of their mean."""
+    cells = frame.pivot_table(column, index, "detector", aggfunc=_cell, sort=False, fill_value="")
+    groups = frame.groupby("detector", sort=False)
+    means = {detector: _mean_cell(own, len(cells), column) for detector, own in groups}
+    return list(cells.index), {name: [*cells[name], mean] for name, mean in means.items()}
 
 
 def _mean_cell(own: Frame, n_cells: int, column: str) -> str:
@@ -261,9 +253,11 @@ def _mean_cell(own: Frame, n_cells: int, column: str) -> str:
     return _cell(seeds["mean"][seeds["size"] == n_cells])
 
 
-def _cell(values: Any, digits: int = 3) -> str:
-    if not len(values):
+def _cell(values: Any) -> str:
+    values = values.dropna()
+    if values.empty:
         return ""
+    digits = _DECIMALS.get(values.name, 3)
     spread = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
     return f"{values.mean():.{digits}f}{spread}"
 

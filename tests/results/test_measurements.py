@@ -1,4 +1,4 @@
-"""The measurements of the baselines, on data small enough to see that they measure."""
+"""Measurements on data small enough to see that they measure, and their committed files."""
 
 import numpy as np
 import pandas as pd
