@@ -47,6 +47,11 @@ def test_training_knows_no_model():
     assert not [m for m in modules if m.startswith(("skmmrr.network", "skmmrr._mmrr"))]
 
 
+def test_pandas_is_imported_where_its_lack_is_told():
+    importers = [path.name for path in ROOT.rglob("*.py") if "pandas" in imported_modules(path)]
+    assert importers == ["_pandas.py"]
+
+
 def test_import_is_quiet_and_leaves_matplotlib_alone():
     code = "import sys, skmmrr, skmmrr.plot; print('matplotlib' in sys.modules)"
     result = subprocess.run(
