@@ -20,6 +20,7 @@ extensions = [
     "myst_parser",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
+    "bench_table",
     "mathml",
 ]
 templates_path = ["_templates"]

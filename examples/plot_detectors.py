@@ -32,7 +32,7 @@ from skmmrr.baselines import (
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
-from skmmrr.benchmark.digits import one_vs_all
+from skmmrr.benchmark import find_tasks
 from skmmrr.plot import ScoreHistogramDisplay
 
 parser = argparse.ArgumentParser(description="All detectors on one of scikit-learn's digits.")
@@ -56,7 +56,9 @@ detectors = {
 # Normal images and anomalies are drawn to the same area. Scores of different detectors have
 # different units: what counts is how little the two colours overlap, the AUROC above them.
 
-train, test, y_test = one_vs_all(arguments.digit, seed=arguments.seed)
+(task,) = find_tasks("digits", classes=[str(arguments.digit)])
+split = task.load(arguments.seed)
+train, test, y_test = split.train, split.test, split.y_test
 figure, axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")
 print("| detector | AUROC | normal passed | anomalies found | seconds |")
 print("|---|---:|---:|---:|---:|")

@@ -19,6 +19,7 @@ one of them alone.
 
 import argparse
 import copy
+import csv
 import time
 from pathlib import Path
 
@@ -30,13 +31,14 @@ from sklearn.neighbors import KernelDensity, NearestNeighbors
 from sklearn.svm import OneClassSVM
 
 from skmmrr import MMRRDetector
-from skmmrr.benchmark.digits import one_vs_all
+from skmmrr.benchmark import find_tasks
 from skmmrr.plot import AnomalyMapDisplay, MaskingLevelsDisplay
 
 parser = argparse.ArgumentParser(description="MMRR on scikit-learn's digits, one against all.")
 parser.add_argument("--digits", type=int, nargs="+", default=list(range(10)), choices=range(10))
 parser.add_argument("--seed", type=int, default=0, help="of the split and of the detectors")
 parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="folder to write to")
+parser.add_argument("--table", type=Path, help="CSV file to write the table to")
 arguments = parser.parse_args()
 
 
@@ -63,11 +65,13 @@ def baseline_scores(train, test):
 # quadrature levels to save time: both columns come from the same networks.
 
 names = ("MMRR", "MMRR w/o refinement", "OC-SVM", "KDE", "2-NN", "IForest")
-table = []
-print(f"| digit | {' | '.join(names)} | fit s | score s |")
+table, values = [("digit", *names, "fit s", "score s")], []
+print(f"| {' | '.join(table[0])} |")
 print("|---" + "|---:" * (len(names) + 2) + "|")
 for digit in arguments.digits:
-    train, test, y_test = one_vs_all(digit, seed=arguments.seed)
+    (task,) = find_tasks("digits", classes=[str(digit)])
+    split = task.load(arguments.seed)
+    train, test, y_test = split.train, split.test, split.y_test
     start = time.perf_counter()
     detector = MMRRDetector(random_state=arguments.seed).fit(train)
     fitted = time.perf_counter()
@@ -76,11 +80,15 @@ for digit in arguments.digits:
     few = copy.deepcopy(detector).set_params(level_rule="gauss-legendre", n_levels=8)
     scores["MMRR w/o refinement"] = few.set_params(refine=False).score_samples(test)
     scores |= baseline_scores(train, test)
-    table.append([roc_auc_score(y_test, scores[name]) for name in names])
-    cells = " | ".join(f"{value:.4f}" for value in table[-1])
-    print(f"| {digit} | {cells} | {seconds[0]:.0f} | {seconds[1]:.0f} |", flush=True)
-mean = " | ".join(f"{value:.4f}" for value in np.mean(table, axis=0))
-print(f"| mean | {mean} | | |")
+    values.append([roc_auc_score(y_test, scores[name]) for name in names])
+    cells = [f"{value:.4f}" for value in values[-1]]
+    table.append((str(digit), *cells, *(f"{s:.0f}" for s in seconds)))
+    print(f"| {' | '.join(table[-1])} |", flush=True)
+table.append(("mean", *(f"{value:.4f}" for value in np.mean(values, axis=0)), "", ""))
+print(f"| {' | '.join(table[-1])} |")
+if arguments.table:
+    with arguments.table.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(table)
 
 # %%
 # The pictures

@@ -1,4 +1,4 @@
-"""The bench: data sets, protocols and detectors, one row each; and measurements of single claims.
+"""The bench: data sets, protocols and detectors, a row of results each.
 
 ``python -m skmmrr.benchmark --help`` is the same from the command line.
 """

@@ -3,22 +3,22 @@
 import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from skmmrr.benchmark import comparison
-from skmmrr.benchmark._measurements import add_measurements
 from skmmrr.benchmark.detectors import DETECTOR_NAMES
 from skmmrr.benchmark.experiments import EXPERIMENTS
 from skmmrr.benchmark.figures import draw_all
 from skmmrr.benchmark.report import (
     Table,
+    as_frame,
     class_tables,
     failures,
-    in_order,
     pyod_tables,
     read_results,
     summary_table,
 )
-from skmmrr.benchmark.results import METRICS, Row
+from skmmrr.benchmark.results import METRICS
 from skmmrr.benchmark.runner import run
 from skmmrr.benchmark.tasks import NAMES, PROTOCOLS, Task, array_tasks, find_tasks
 from skmmrr.datasets import fetch, load_csv, load_image_folder
@@ -33,8 +33,7 @@ examples:
   %(prog)s report digits.csv
   %(prog)s plot digits.csv --out pictures
 
-A stopped run goes on where it was when the same command is given again. The commands below plot
-measure single claims of the documentation.
+A stopped run goes on where it was when the same command is given again.
 """
 
 
@@ -60,7 +59,6 @@ def main() -> None:
     _add_run(commands)
     _add_report(commands)
     _add_fetch(commands)
-    add_measurements(commands)
     arguments = parser.parse_args()
     try:
         result = arguments.run(arguments)
@@ -150,7 +148,7 @@ def _run(arguments: argparse.Namespace) -> Iterable[str]:
         scores=arguments.scores,
         verbose=not arguments.quiet,
     )
-    return _report(in_order(rows), "auroc", pyod=False, form="markdown")
+    return _report(as_frame(rows), "auroc", pyod=False, form="markdown")
 
 
 def _tasks(arguments: argparse.Namespace, names: Iterable[str] | None) -> list[Task]:
@@ -195,7 +193,7 @@ def _folder_tasks(folder: Path, normal: str | None, size: int) -> list[Task]:
     return array_tasks(pictures.images, y, 3, name)
 
 
-def _report(rows: list[Row], metric: str, pyod: bool, form: str) -> Iterator[str]:
+def _report(rows: Any, metric: str, pyod: bool, form: str) -> Iterator[str]:
     tables: list[Table] = pyod_tables(rows) if pyod else class_tables(rows, metric)
     if not pyod:
         tables.append(summary_table(rows, metric))

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import spearmanr
 
+from skmmrr._pandas import import_pandas
 from skmmrr._validation import check_integer
 from skmmrr.benchmark.detectors import as_candidates
 from skmmrr.benchmark.results import Row
@@ -83,28 +83,23 @@ def compare(
     >>> table.index.tolist(), table.columns[:2].tolist()
     (['KDE', 'OneClassSVM'], ['auroc', 'auroc_std'])
     """
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError(
-            "compare needs pandas. Install it: pip install 'skmmrr[benchmark]'."
-        ) from error
+    pd = import_pandas("compare")
     check_integer("n_splits", n_splits, "compare", minimum=2)
     candidates = as_candidates(detectors)
     tasks = array_tasks(X, y, n_splits)
     cells = [Cell(task, candidate, random_state) for task in tasks for candidate in candidates]
     rows: list[Row] = []
-    scores: dict[tuple[str, str], Any] = {}
+    scores: dict[str, dict[str, Any]] = {task.label: {} for task in tasks}
     for found, arrays in measure_all(cells, n_jobs, verbose):
         rows += found
-        scores |= {(found[0]["class"], name): array[1] for name, array in arrays.items()}
+        scores[found[0]["class"]] |= {name: array[1] for name, array in arrays.items()}
     frame = pd.DataFrame(rows)
     names = [name for candidate in candidates for name in candidate.names]
     columns = [column for column in _MEANS if column in frame]
     numbers = frame[columns].apply(pd.to_numeric).groupby(frame["detector"])
     table = numbers.mean().reindex(names)
     if y is None:
-        table.insert(0, "agreement", _agreement(names, scores))
+        table.insert(0, "agreement", _agreement([pd.DataFrame(fold) for fold in scores.values()]))
     elif "auroc" in table:
         table.insert(1, "auroc_std", numbers["auroc"].std())
         table = table.sort_values("auroc", ascending=False)
@@ -112,12 +107,8 @@ def compare(
     return table.assign(error=errors.max().fillna(""))
 
 
-def _agreement(names: Sequence[str], scores: dict[tuple[str, str], Any]) -> dict[str, float]:
+def _agreement(folds: Sequence[Any]) -> Any:
     """Mean rank correlation of each detector's scores with the others', over folds."""
-    import pandas as pd
-
-    found: dict[str, list[float]] = {name: [] for name in names}
-    for (fold, name), own in scores.items():
-        others = [s for (f, other), s in scores.items() if f == fold and other != name]
-        found[name] += [spearmanr(own, other).statistic for other in others]
-    return pd.Series({name: np.mean(v) if v else np.nan for name, v in found.items()})
+    found = [fold.corr("spearman") for fold in folds]
+    others = [ranks.where(~np.eye(len(ranks), dtype=bool)).mean() for ranks in found]
+    return import_pandas("compare").concat(others).groupby(level=0).mean()

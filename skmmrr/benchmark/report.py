@@ -1,7 +1,5 @@
 """Tables of results in the papers' layout and in PyOD's, measured beside published."""
 
-import csv
-import io
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -11,13 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from skmmrr._pandas import import_pandas
 from skmmrr.benchmark.detectors import DETECTOR_NAMES
 from skmmrr.benchmark.published import published_value
-from skmmrr.benchmark.results import METRICS, Row, read_rows, row_key
+from skmmrr.benchmark.results import COLUMNS, KEY, METRICS, Row, read_rows
 from skmmrr.benchmark.tasks import ALL
 
-Group = tuple[tuple[str, ...], list[Row]]
+Frame = Any  # pandas.DataFrame
+Column = tuple[str, Iterable[str]]
 
+_NUMBERS = [*COLUMNS[len(KEY) : COLUMNS.index("device")], "threads"]
+_DECIMALS = dict.fromkeys(("fit_seconds", "fit_minutes", "score_seconds"), 1) | dict.fromkeys(
+    ("peak_memory_mb", "steps", "threads", "n_train", "n_test"), 0
+)
+_TASK = ["dataset", "protocol", "subset"]
 _DATASETS = {  # ours: as in published.csv
     "mnist": "MNIST",
     "fashion-mnist": "FMNIST",
@@ -68,26 +73,38 @@ class Table:
 
     def csv(self) -> str:
         """As CSV, with the title in the first column."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["table", *self.columns])
-        writer.writerows([self.title, *row] for row in self.rows)
-        return text.getvalue()
+        frame = import_pandas("skmmrr.benchmark.report").DataFrame(self.rows, columns=self.columns)
+        frame.insert(0, "table", self.title)
+        return str(frame.to_csv(index=False))
 
 
-def read_results(paths: Iterable[str | os.PathLike[str]]) -> list[Row]:
-    """Rows of some files, each once: of equal keys the last; in :func:`in_order`."""
-    return in_order({row_key(row): row for path in paths for row in read_rows(path)}.values())
+def read_results(paths: Iterable[str | os.PathLike[str]]) -> Frame:
+    """Rows of some files as a frame, each once: of equal keys the last."""
+    return as_frame(row for path in paths for row in read_rows(path))
 
 
-def in_order(rows: Iterable[Row]) -> list[Row]:
-    """Rows by data set, class and detector, whatever the order in which they were done."""
+def as_frame(rows: Iterable[Row]) -> Frame:
+    """Rows of files, or of :func:`skmmrr.benchmark.run`, as the tables take them.
 
-    def place(row: Row) -> tuple[Any, ...]:
-        names = (_natural(row["dataset"]), _natural(row["class"]))
-        return *names, _rank(row), len(row["detector"])
+    They are in order of data set, class and detector, whatever the order in which they were done.
 
-    return sorted(rows, key=place)
+    Returns
+    -------
+    frame : pandas.DataFrame
+        Figures are numbers, NaN where there is none; ``fit_minutes``, and ``seconds`` of fit and
+        scores, are further columns.
+    """
+    pd = import_pandas("skmmrr.benchmark.report")
+    frame = pd.DataFrame(sorted(rows, key=_place), columns=COLUMNS)
+    frame = frame.drop_duplicates(list(KEY), keep="last", ignore_index=True)
+    frame[_NUMBERS] = frame[_NUMBERS].apply(pd.to_numeric)
+    seconds = frame["fit_seconds"] + frame["score_seconds"]
+    return frame.assign(fit_minutes=frame["fit_seconds"] / 60, seconds=seconds)
+
+
+def _place(row: Row) -> tuple[Any, ...]:
+    names = (_natural(row["dataset"]), _natural(row["class"]))
+    return *names, _rank(row["detector"]), len(row["detector"])
 
 
 def _natural(name: str) -> list[tuple[bool, int, str]]:
@@ -96,14 +113,13 @@ def _natural(name: str) -> list[tuple[bool, int, str]]:
     return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
 
 
-def _rank(row: Row) -> int:
+def _rank(name: str) -> int:
     """Place of a detector in the list of the bench, variants beside what they vary."""
-    name = row["detector"]
     known = [n for n in DETECTOR_NAMES if name.startswith(n)]
     return DETECTOR_NAMES.index(max(known, key=len)) if known else len(DETECTOR_NAMES)
 
 
-def class_tables(rows: Sequence[Row], metric: str = "auroc") -> list[Table]:
+def class_tables(frame: Frame, metric: str = "auroc") -> list[Table]:
     """A table for every data set and protocol: classes by detectors, and their mean.
 
     Cells are means over seeds, with the standard deviation where there are several. Where the
@@ -111,8 +127,8 @@ def class_tables(rows: Sequence[Row], metric: str = "auroc") -> list[Table]:
 
     Parameters
     ----------
-    rows : sequence of dict
-        From :func:`read_results` or :func:`skmmrr.benchmark.run`.
+    frame : DataFrame
+        From :func:`read_results` or :func:`as_frame`.
     metric : str, default="auroc"
         One of ``skmmrr.benchmark.results.METRICS``.
 
@@ -122,28 +138,23 @@ def class_tables(rows: Sequence[Row], metric: str = "auroc") -> list[Table]:
     """
     if metric not in METRICS:
         raise ValueError(f"There is no metric {metric!r}. There are {', '.join(METRICS)}.")
-    tables = []
-    for (dataset, protocol, subset), group in grouped(rows, ("dataset", "protocol", "subset")):
-        measured = [row for row in group if row[metric]]
-        if measured and measured[0]["class"]:
-            taken = "" if subset == ALL else f", {subset} samples"
-            title = f"{metric} on {dataset}, {protocol}{taken}"
-            tables.append(_class_table(title, dataset, protocol, metric, measured))
-    return tables
+    measured = frame[frame[metric].notna() & (frame["class"] != "")]
+    return [
+        _class_table(dataset, protocol, subset, metric, group)
+        for (dataset, protocol, subset), group in measured.groupby(_TASK, sort=False)
+    ]
 
 
-def _class_table(title: str, dataset: str, protocol: str, metric: str, rows: list[Row]) -> Table:
-    classes, detectors = unique(rows, "class"), unique(rows, "detector")
-    columns: list[tuple[str, list[str]]] = []
-    for detector in detectors:
-        own = [row for row in rows if row["detector"] == detector]
-        cells = [_cell([float(r[metric]) for r in own if r["class"] == c]) for c in classes]
-        columns.append((detector, [*cells, _mean_cell(own, len(classes), metric)]))
+def _class_table(dataset: str, protocol: str, subset: str, metric: str, group: Frame) -> Table:
+    classes, cells = _by_detector(group, "class", metric)
+    columns: list[Column] = [("class", [*classes, "mean"])]
+    for detector, measured in cells.items():
+        columns.append((detector, measured))
         printed = published_cells(dataset, protocol, metric, detector, classes)
         if printed is not None:
             columns.append(("published", printed))
-    body = [[name, *(c[i] for _, c in columns)] for i, name in enumerate([*classes, "mean"])]
-    return Table(title, ["class", *(name for name, _ in columns)], body)
+    taken = "" if subset == ALL else f", {subset} samples"
+    return _table(f"{metric} on {dataset}, {protocol}{taken}", columns)
 
 
 def published_cells(
@@ -160,88 +171,100 @@ def published_cells(
     found = [value for value in values if value is not None]
     of_all = printed("mean") if len(classes) == _N_CLASSES else None
     mean = float(np.mean(found)) if found else of_all
-    return None if mean is None else ["" if v is None else _number(v) for v in (*values, mean)]
+    return None if mean is None else ["" if v is None else f"{v:.3f}" for v in (*values, mean)]
 
 
-def summary_table(rows: Sequence[Row], metric: str = "auroc") -> Table:
+def detector_table(frame: Frame, columns: Sequence[str] = ("auroc",)) -> Table:
+    """A line for every class and detector: some columns of results, beside published figures.
+
+    Of a single class its name is left out.
+    """
+    keys = ["dataset", "protocol", "class", "detector"]
+    cells = frame.groupby(keys, sort=False).agg({column: _cell for column in columns})
+    data = [f"{dataset} {label}" for dataset, _, label, _ in cells.index]
+    found: list[Column] = [("data", data)] if len(set(data)) > 1 else []
+    found.append(("detector", [detector for *_, detector in cells.index]))
+    for column in columns:
+        found.append((column.replace("_", " "), cells[column]))
+        printed = [
+            published_cells(dataset, protocol, column, detector, [label])
+            for dataset, protocol, label, detector in cells.index
+        ]
+        if any(printed):
+            found.append(("published", [cell[0] if cell else "" for cell in printed]))
+    return _table(", ".join(columns), found)
+
+
+def summary_table(frame: Frame, metric: str = "auroc") -> Table:
     """Means over classes and seeds: data sets by detectors, as in the papers' tables 1 to 4."""
-    measured = [row for row in rows if row.get(metric)]
-    detectors, body = unique(measured, "detector"), []
-    for (dataset, protocol, subset), group in grouped(measured, ("dataset", "protocol", "subset")):
-        cells = []
-        for detector in detectors:
-            own = [row for row in group if row["detector"] == detector]
-            n_classes = len(unique(own, "class"))
+    measured = frame[frame[metric].notna()]
+    detectors, body = measured["detector"].unique().tolist(), []
+    for (dataset, protocol, subset), group in measured.groupby(_TASK, sort=False):
+        cells = dict.fromkeys(detectors, "")
+        for detector, own in group.groupby("detector"):
+            n_classes = own["class"].nunique()
             mean = _mean_cell(own, n_classes, metric)
-            cells.append(f"{mean} ({n_classes})" if n_classes > 1 else mean)
-        body.append([dataset if subset == ALL else f"{dataset}, {subset}", protocol, *cells])
+            cells[detector] = f"{mean} ({n_classes})" if n_classes > 1 else mean
+        name = dataset if subset == ALL else f"{dataset}, {subset}"
+        body.append([name, protocol, *cells.values()])
     title = f"mean {metric}; in brackets the number of classes, if several"
     return Table(title, ["data", "protocol", *detectors], body)
 
 
-def pyod_tables(rows: Sequence[Row]) -> list[Table]:
+def pyod_tables(frame: Frame) -> list[Table]:
     """PyOD's three tables: ROC, precision at n and time, data sets by detectors."""
-    measured = [row | {"seconds": _seconds(row)} for row in rows if row["auroc"]]
+    measured = frame[frame["auroc"].notna()]
     return [_pyod_table(f"PyOD: {name}", measured, of) for of, name in _PYOD_TABLES.items()]
 
 
-def _seconds(row: Row) -> float:
-    return float(row["fit_seconds"]) + float(row["score_seconds"])
-
-
-def _pyod_table(title: str, rows: list[Row], column: str) -> Table:
-    detectors = unique(rows, "detector")
-    sets = grouped(rows, ("dataset", "protocol", "subset", "class"))
-    body = []
-    for (dataset, _, subset, label), group in sets:
-        samples = int(group[0]["n_train"]) + int(group[0]["n_test"])
-        values = [[float(r[column]) for r in group if r["detector"] == d] for d in detectors]
-        name = " ".join(part for part in (dataset, label, subset) if part and part != ALL)
-        body.append([name, str(samples), *map(_cell, values)])
-    own = [[row for row in rows if row["detector"] == detector] for detector in detectors]
-    body.append(["mean", "", *(_mean_cell(part, len(sets), column) for part in own)])
-    return Table(title, ["data", "samples", *detectors], body)
-
-
-def failures(rows: Sequence[Row]) -> Table:
-    """The cells that failed, with the last line of their traceback."""
-    columns = ["dataset", "class", "detector", "seed"]
-    failed = [row for row in rows if row["error"]]
-    body = [
-        [*(str(row[c]) for c in columns), row["error"].strip().splitlines()[-1][:200]]
-        for row in failed
+def _pyod_table(title: str, frame: Frame, column: str) -> Table:
+    index = ["dataset", "protocol", "class", "subset"]
+    sets, cells = _by_detector(frame, index, column)
+    first = frame.groupby(index, sort=False)[["n_train", "n_test"]].first().sum(axis=1).astype(int)
+    names = [
+        " ".join(n for n in (dataset.removeprefix("adbench:"), label, subset) if n and n != ALL)
+        for dataset, _, label, subset in sets
     ]
-    return Table("failed", [*columns, "error"], body)
+    columns = [("data", [*names, "mean"]), ("samples", [*map(str, first), ""])]
+    return _table(title, [*columns, *cells.items()])
 
 
-def _mean_cell(rows: Sequence[Row], n_cells: int, column: str) -> str:
+def failures(frame: Frame) -> Table:
+    """The cells that failed, with the last line of their traceback."""
+    columns = ["dataset", "class", "detector", "seed", "error"]
+    failed = frame.loc[frame["error"] != "", columns]
+    last = failed["error"].str.strip().str.split("\n").str[-1].str[:200]
+    return Table("failed", columns, failed.assign(error=last).to_numpy().tolist())
+
+
+def _by_detector(
+    frame: Frame, index: str | list[str], column: str
+) -> tuple[list[Any], dict[str, list[str]]]:
+    """Classes or data sets, and the cells of every detector, the last that of their mean."""
+    cells = frame.pivot_table(column, index, "detector", aggfunc=_cell, sort=False, fill_value="")
+    groups = frame.groupby("detector", sort=False)
+    means = {detector: _mean_cell(own, len(cells), column) for detector, own in groups}
+    return list(cells.index), {name: [*cells[name], mean] for name, mean in means.items()}
+
+
+def _mean_cell(own: Frame, n_cells: int, column: str) -> str:
     """Mean over classes or data sets, and its spread over seeds; blank where some are missing."""
-    seeds = [[float(row[column]) for row in group] for _, group in grouped(rows, ("seed",))]
-    return _cell([float(np.mean(values)) for values in seeds if len(values) == n_cells])
+    seeds = own.groupby("seed")[column].agg(["mean", "size"])
+    return _cell(seeds["mean"][seeds["size"] == n_cells])
 
 
-def _cell(values: list[float]) -> str:
-    if not values:
+def _cell(values: Any) -> str:
+    values = values.dropna()
+    if values.empty:
         return ""
-    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-    return _number(float(np.mean(values))) + spread
+    digits = _DECIMALS.get(values.name, 3)
+    spread = f" ± {values.std():.{digits}f}" if len(values) > 1 else ""
+    return f"{values.mean():.{digits}f}{spread}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def unique(rows: Iterable[Row], column: str) -> list[str]:
-    """Values of a column, in the order in which they come first."""
-    return list(dict.fromkeys(row[column] for row in rows))
-
-
-def grouped(rows: Iterable[Row], columns: tuple[str, ...]) -> list[Group]:
-    """Rows by the values of some columns, in the order in which those come first."""
-    found: dict[tuple[str, ...], list[Row]] = {}
-    for row in rows:
-        found.setdefault(tuple(str(row[c]) for c in columns), []).append(row)
-    return list(found.items())
+def _table(title: str, columns: list[Column]) -> Table:
+    names, cells = zip(*columns, strict=True)
+    return Table(title, list(names), [list(row) for row in zip(*cells, strict=True)])
 
 
 def _line(cells: Iterable[str]) -> str:

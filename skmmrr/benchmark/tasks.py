@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
 from skmmrr._labels import is_anomaly
 from skmmrr._validation import check_integer
-from skmmrr.benchmark import digits
 from skmmrr.benchmark._augmentation import with_augmented_copies
 from skmmrr.datasets import (
     NoveltySplit,
@@ -236,7 +236,13 @@ def _load_cut(
 
 
 def _digit(digit: int, seed: int) -> Split:
-    return Split(*digits.one_vs_all(digit, seed))
+    """60% of a digit to train, the rest of it and all others to test."""
+    digits = load_digits()
+    normal = np.random.default_rng(seed).permutation(np.flatnonzero(digits.target == digit))
+    n_train = int(0.6 * len(normal))
+    test = np.concatenate([normal[n_train:], np.flatnonzero(digits.target != digit)])
+    y_test = np.where(digits.target[test] == digit, 1, -1)
+    return Split(digits.images[normal[:n_train]], digits.images[test], y_test)
 
 
 def _class_tasks(name: str, protocol: str, data_home: str | Path | None) -> list[Task]:

@@ -1,6 +1,5 @@
 """Tables on disk: ADBench's files, and CSV."""
 
-import csv
 import os
 import zipfile
 import zlib
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
 from skmmrr._labels import is_anomaly
+from skmmrr._pandas import import_pandas
 from skmmrr.datasets._home import corrupt, get_data_home
 
 PathLike = str | os.PathLike[str]
@@ -85,6 +85,8 @@ def load_csv(path: PathLike, *, target: str | None = None, anomaly_label: Any = 
     ------
     FileNotFoundError
         If there is no such file.
+    ImportError
+        If pandas is not installed.
     ValueError
         If there is no such column or label, a value is no number or missing, or there is no row;
         the line and the column are in the message.
@@ -102,24 +104,22 @@ def load_csv(path: PathLike, *, target: str | None = None, anomaly_label: Any = 
     (array([9. , 0.1]), array([ 1, -1]), ['width', 'weight'])
     """
     path = Path(path)
-    names, cells, lines = _read_csv(path)
+    cells = _read_csv(path)
     labels: Any = None
     if target is not None:
-        if target not in names:
-            raise ValueError(f"{path} has no column {target!r}. It has {names}.")
-        column = names.index(target)
-        labels, cells = cells[:, column], np.delete(cells, column, axis=1)
-        names = names[:column] + names[column + 1 :]
+        if target not in cells:
+            raise ValueError(f"{path} has no column {target!r}. It has {list(cells)}.")
+        labels = cells.pop(target)
         if anomaly_label is None:
-            labels = _numbers(path, labels[:, None], [target], lines)[:, 0]
-        elif str(anomaly_label) not in labels:
+            labels = _numbers(path, labels.to_frame())[:, 0]
+        elif str(anomaly_label) not in set(labels):
             raise ValueError(
                 f"{path} has no {anomaly_label!r} in its column {target!r}. It has "
-                f"{np.unique(labels)[:5].tolist()}."
+                f"{sorted(set(labels))[:5]}."
             )
         else:
             anomaly_label = str(anomaly_label)
-    data = _numbers(path, cells, names, lines)
+    data, names = _numbers(path, cells), list(cells)
     return _table(data, labels, anomaly_label, f"{len(data)} rows of {path}.", feature_names=names)
 
 
@@ -142,37 +142,28 @@ def _matches(path: Path, name: str) -> bool:
     return path.stem == name or (number.isdigit() and rest == name)
 
 
-def _read_csv(path: Path) -> tuple[list[str], NDArray[Any], list[int]]:
-    """Names of the columns, cells as text, and the line of each row."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if row]
-    if len(rows) < 2:
-        raise ValueError(f"{path} needs a line of names and a row. It has {len(rows)} lines.")
-    names = rows[0][1]
-    for line, row in rows:
-        if len(row) != len(names):
-            raise ValueError(
-                f"{path} has {len(row)} values in line {line} for its {len(names)} columns."
-            )
-    return names, np.array([row for _, row in rows[1:]]), [line for line, _ in rows[1:]]
-
-
-def _numbers(
-    path: Path, cells: NDArray[Any], names: list[str], lines: list[int]
-) -> NDArray[np.float64]:
+def _read_csv(path: Path) -> Any:
+    """Cells as text under their names; the index is the line, if no cell has a line break."""
+    pd = import_pandas("load_csv")
+    text = {"dtype": str, "na_filter": False, "skipinitialspace": True, "encoding": "utf-8-sig"}
     try:
-        return cells.astype(np.float64)
-    except ValueError:
-        for row, column in np.ndindex(cells.shape):
-            try:
-                float(cells[row, column])
-            except ValueError:
-                raise ValueError(
-                    f"{path} has {str(cells[row, column])!r} in line {lines[row]}, column "
-                    f"{names[column]!r}, where a number is wanted."
-                ) from None
-        raise
+        lines = pd.read_csv(path, header=None, skip_blank_lines=False, **text).map(str.strip)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path} is no table with a line of names: {error}") from error
+    cells = lines[(lines != "").any(axis=1)].rename(index=lambda i: i + 1)
+    if len(cells) < 2:
+        raise ValueError(f"{path} needs a line of names and a row. It has one line.")
+    return cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis=1)
+
+
+def _numbers(path: Path, cells: Any) -> NDArray[np.float64]:
+    numbers = cells.apply(import_pandas("load_csv").to_numeric, errors="coerce")
+    for row, column in np.argwhere(numbers.isna().to_numpy())[:1]:
+        raise ValueError(
+            f"{path} has {cells.iloc[row, column]!r} in line {cells.index[row]}, column "
+            f"{cells.columns[column]!r}, where a number is wanted."
+        )
+    return np.asarray(numbers, np.float64)
 
 
 def _table(X: NDArray[Any], y: Any, anomaly_label: Any, description: str, **more: Any) -> Bunch:

@@ -1,7 +1,7 @@
 """What is fitted, every number resolved; and what None means for the parameters of MMRRDetector.
 
 The defaults train well on two cores in minutes. How they were found is told in
-docs/results/performance.md.
+docs/results/diary.md.
 """
 
 import math

@@ -12,27 +12,17 @@ def run(monkeypatch, *arguments):
     main()
 
 
-def test_help_names_every_measurement(monkeypatch, capsys):
+def test_help_names_every_command(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run(monkeypatch, "--help")
     text = capsys.readouterr().out
-    for name in [
-        "mask",
-        "speed",
-        "levels",
-        "vectors",
-        "classical",
-        "dn2",
-        "conformal",
-        "thesis",
-        "threads",
-    ]:
+    for name in ("list", "run", "report", "plot", "fetch"):
         assert f"    {name} " in text
 
 
 def test_missing_data_is_told_without_a_traceback(monkeypatch, capsys, tmp_path):
     with pytest.raises(SystemExit) as stopped:
-        run(monkeypatch, "classical", "mnist", "--data-home", str(tmp_path))
+        run(monkeypatch, "run", "--data", "mnist", "--data-home", str(tmp_path))
     assert stopped.value.code == 1
     assert "SKMMRR_DATA" in capsys.readouterr().err
 
@@ -66,8 +56,3 @@ def test_a_table_of_ones_own_with_and_without_labels(monkeypatch, capsys, tmp_pa
     assert "| mean | 1.000 |" in capsys.readouterr().out
     run(monkeypatch, *options)
     assert "| data | protocol |" in capsys.readouterr().out  # nothing to rank by, and no crash
-
-
-def test_prints_a_table(monkeypatch, capsys):
-    run(monkeypatch, "mask", "--rows", "2", "--elements", "10", "--repeats", "1")
-    assert "| level_mask |" in capsys.readouterr().out

@@ -30,6 +30,7 @@ def test_digits_split_by_seed():
     n = (load_digits().target == 3).sum()
     assert len(split.train) == int(0.6 * n)
     assert (split.y_test == 1).sum() == n - len(split.train)
+    assert not {image.tobytes() for image in split.train} & {i.tobytes() for i in split.test}
     assert_array_equal(split.train, again.train)
     assert not np.array_equal(split.train, other.train)
 

@@ -1,5 +1,7 @@
 """ADBench's files and CSV: labels become +1 and -1, and what is wrong is named."""
 
+import sys
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -92,12 +94,20 @@ def test_csv_label_that_is_not_there_is_named(tmp_path):
         ("a,b\n1,2\n3,x\n", None, r"'x' in line 3, column 'b'"),
         ("a,b\n1,2\n", "c", r"no column 'c'. It has \['a', 'b'\]"),
         ("a,b\n1,2\n1,3\n", "b", "anomaly_label"),
-        ("a,b\n\n1,2\n1\n", None, "1 values in line 4 for its 2 columns"),
+        ("a,b\n\n1,2\n1\n", None, "'' in line 4, column 'b'"),
         ("a,b\n\n\n1,x\n", None, "'x' in line 4"),
-        ("", None, "0 lines"),
-        ("a,b\n", None, "1 lines"),
+        ("a,b\n1,2,3\n", None, "Expected 2 fields in line 2, saw 3"),
+        ("a,b\n1,nan\n", None, "'nan' in line 2"),
+        ("", None, "no table with a line of names"),
+        ("a,b\n", None, "a line of names and a row"),
     ],
 )
 def test_csv_that_is_wrong(tmp_path, text, target, message):
     with pytest.raises(ValueError, match=message):
         load_csv(write(tmp_path, text), target=target)
+
+
+def test_csv_without_pandas_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r"load_csv needs pandas.*skmmrr\[benchmark\]"):
+        load_csv(write(tmp_path, "a\n1\n"))

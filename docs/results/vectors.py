@@ -1,9 +1,12 @@
 """Vectors: blobs with uniform outliers, and ADBench files, beside the isolation forest."""
 
+import argparse
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from _measuring import Row, add_out, numbers_row, write_table
 from numpy.typing import NDArray
 from sklearn.datasets import make_blobs
 from sklearn.ensemble import IsolationForest
@@ -14,20 +17,27 @@ from skmmrr.datasets import load_adbench
 
 Split = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
+_COLUMNS = ("MMRR", "MMRR w/o refinement", "IForest", "fit s")
 
-def measure_vectors(files: list[Path], seeds: list[int]) -> str:
-    """Markdown table of AUROC, mean over the seeds of split and detectors."""
-    lines = [
-        f"60% of the normal samples to train, the rest and all anomalies to test; seeds {seeds}",
-        "",
-        "| data | MMRR | MMRR w/o refinement | IForest | fit s |",
-        "|---|---:|---:|---:|---:|",
-    ]
+
+def main() -> None:
+    """Measure blobs and the files named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "files", type=Path, nargs="*", help="files with arrays X and y (1: anomaly), or their names"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    add_out(parser, "vectors.csv")
+    arguments = parser.parse_args()
+    write_table(arguments.out, measure_vectors(arguments.files, arguments.seeds))
+
+
+def measure_vectors(files: list[Path], seeds: list[int]) -> Iterator[Row]:
+    """Rows of AUROC and of seconds, means over the seeds of split and detectors."""
     for file in [None, *files]:
         rows = [_measure(_blobs(s) if file is None else _adbench(file, s), s) for s in seeds]
-        cells = " | ".join(f"{number:.3f}" for number in np.mean(rows, axis=0))
-        lines.append(f"| {'blobs' if file is None else file.stem} | {cells} |")
-    return "\n".join(lines)
+        name = "blobs" if file is None else file.stem
+        yield numbers_row("data", name, _COLUMNS, np.mean(rows, axis=0))
 
 
 def _measure(split: Split, seed: int) -> tuple[float, ...]:
@@ -54,3 +64,7 @@ def _adbench(file: Path, seed: int) -> Split:
     n_train = int(0.6 * len(normal))
     test = np.concatenate([normal[n_train:], np.flatnonzero(y == -1)])
     return X[normal[:n_train]], X[test], y[test]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,17 +1,33 @@
 """Whether the conformal threshold keeps its rate: all of scikit-learn's digits normal."""
 
+import argparse
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from _measuring import Row, add_out, numbers_row, write_table
 from sklearn.datasets import load_digits
 
 from skmmrr import MMRRDetector
 from skmmrr.baselines import DeepKNNDetector, KDEDetector, OCSVMDetector
-from skmmrr.benchmark._markdown import table_row
+
+_COLUMNS = ("mean", "least", "highest", "after fit")
 
 
-def measure_conformal(rate: float, n_calibration: int, n_splits: int) -> str:
-    """Markdown table of false-positive rates: mean, least and highest over random splits.
+def main() -> None:
+    """Measure four detectors."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=float, default=0.05, help="asked for (default 0.05)")
+    parser.add_argument("--calibration", type=int, default=200, help="samples (default 200)")
+    parser.add_argument("--splits", type=int, default=20, help="default 20")
+    add_out(parser, "conformal.csv")
+    arguments = parser.parse_args()
+    found = measure_conformal(arguments.rate, arguments.calibration, arguments.splits)
+    write_table(arguments.out, found)
+
+
+def measure_conformal(rate: float, n_calibration: int, n_splits: int) -> Iterator[Row]:
+    """Rows of false-positive rates: mean, least and highest over random splits.
 
     60% of the digits, all ten, are fitted once; of the others some calibrate and the rest is
     tested, anew in each split. The last column is the rate of the threshold that the fit set.
@@ -24,7 +40,6 @@ def measure_conformal(rate: float, n_calibration: int, n_splits: int) -> str:
         "KDE": KDEDetector(random_state=0),
         "2-NN": DeepKNNDetector(random_state=0),
     }
-    lines = ["| detector | mean | least | highest | after fit |", "|---|" + "---:|" * 4]
     for name, detector in detectors.items():
         after_fit = np.mean(detector.fit(train).predict(rest) == -1)
         rates = []
@@ -33,5 +48,9 @@ def measure_conformal(rate: float, n_calibration: int, n_splits: int) -> str:
             calibration, test = np.split(rest[order], [n_calibration])
             detector.calibrate(calibration, false_positive_rate=rate)
             rates.append(np.mean(detector.predict(test) == -1))
-        lines.append(table_row(name, [np.mean(rates), min(rates), max(rates), after_fit]))
-    return "\n".join(lines)
+        numbers = (np.mean(rates), min(rates), max(rates), after_fit)
+        yield numbers_row("detector", name, _COLUMNS, numbers)
+
+
+if __name__ == "__main__":
+    main()

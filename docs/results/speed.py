@@ -5,16 +5,20 @@ else the machine does hits all of them. The FLOPs are those of the network passe
 needs; the peaks are measured here, on convolutions and products that suit the machine.
 """
 
+import argparse
 import copy
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from _measuring import FOLDER, Row, write_table
+from mask import with_equation_2
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -27,7 +31,6 @@ from skmmrr._device import autocast, module_to_device, resolve_device, to_device
 from skmmrr._random import torch_generator
 from skmmrr._scoring import chunk_shape
 from skmmrr._training import optimizer_of, step_of
-from skmmrr.benchmark.mask import with_equation_2
 from skmmrr.network import MMRREnsemble, MMRRNetwork, level_mask
 from skmmrr.network.score import sample_loss
 
@@ -37,10 +40,32 @@ _UNTIL_REPLAYED = 4  # calls
 _FEW = {"level_rule": "gauss-legendre", "n_levels": 8}
 
 
+def main() -> None:
+    """Measure, and write a table of scoring and one of training."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=64, help="images (default 64)")
+    parser.add_argument("--side", type=int, default=32, help="pixels (default 32)")
+    parser.add_argument("--channels", type=int, default=3, help="default 3")
+    parser.add_argument("--width", type=int, default=32, help="of the networks (default 32)")
+    parser.add_argument("--blocks", type=int, default=1, help="per resolution (default 1)")
+    parser.add_argument("--repeats", type=int, default=3, help="timings a number (default 3)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=FOLDER / "speed",
+        help="first part of the names of two CSV files (default those of the page)",
+    )
+    arguments = parser.parse_args()
+    shape = (arguments.samples, arguments.side, arguments.channels)
+    tables = measure_speed(*shape, arguments.width, arguments.blocks, arguments.repeats)
+    for name, rows in zip(("scoring", "training"), tables, strict=True):
+        write_table(arguments.out.with_name(f"{arguments.out.name}_{name}.csv"), rows)
+
+
 def measure_speed(
     n_samples: int, side: int, channels: int, width: int, n_blocks: int, repeats: int
-) -> str:
-    """Markdown tables of scoring and training: seconds, ratios, FLOP/s and shares of the peak."""
+) -> tuple[Iterator[Row], Iterator[Row]]:
+    """Rows of scoring and of training: seconds, ratios, FLOP/s and shares of the peak."""
     rng = np.random.default_rng(0)
     X = rng.integers(256, size=(n_samples, side, side, channels), dtype=np.uint8)
     detector = MMRRDetector(
@@ -56,29 +81,25 @@ def measure_speed(
     device = resolve_device("auto", "speed")
     dtype = detector._dtype(device)
     peak = _peak_flops(device, dtype)
-    lines = [
+    print(
         f"{n_samples} images of {side}x{side}x{channels}, width {width}, "
         f"{sum(p.numel() for p in detector.network_.parameters()):,} weights, {device.type}, "
         f"{str(dtype).removeprefix('torch.')}; torch {torch.__version__}, "
-        f"{torch.get_num_threads()} threads; median of {repeats}",
-        "",
-        f"peak of convolutions and products: {peak / 1e9:.0f} GFLOP/s",
-        "",
-        *_scoring_table(detector, X, device, dtype, peak, repeats),
-        "",
-        *_training_table(detector, X, device, peak, repeats),
-    ]
-    return "\n".join(lines)
+        f"{torch.get_num_threads()} threads; median of {repeats}\n"
+        f"peak of convolutions and products: {peak / 1e9:.0f} GFLOP/s"
+    )
+    scoring = _scoring_rows(detector, X, device, dtype, peak, repeats)
+    return scoring, _training_rows(detector, X, device, peak, repeats)
 
 
-def _scoring_table(
+def _scoring_rows(
     detector: MMRRDetector,
     X: NDArray[Any],
     device: torch.device,
     dtype: torch.dtype,
     peak: float,
     repeats: int,
-) -> list[str]:
+) -> Iterator[Row]:
     few = copy.copy(detector).set_params(**_FEW)
     samples = detector._samples(X.reshape(len(X), -1), detector.network_)
     (network,) = detector._passes().networks
@@ -91,27 +112,26 @@ def _scoring_table(
     }
     seconds = _times(ways, repeats)
     flops = {n: _flops(partial(_bare_passes, network, samples, n, device, dtype)) for n in (60, 10)}
-    lines = [
-        "| scoring | s | times faster than the paper | GFLOP/s | of the peak |",
-        "|---|---:|---:|---:|---:|",
-    ]
     for name, value in seconds.items():
         rate = flops[60 if "60" in name else 10] / value
-        times = seconds["the paper, 60 levels"] / value
-        lines.append(
-            f"| {name} | {value:.2f} | {times:.1f} | {rate / 1e9:.0f} | {rate / peak:.0%} |"
-        )
+        yield {
+            "scoring": name,
+            "s": f"{value:.2f}",
+            "times faster than the paper": f"{seconds['the paper, 60 levels'] / value:.1f}",
+            "GFLOP/s": f"{rate / 1e9:.0f}",
+            "of the peak": f"{rate / peak:.0%}",
+        }
     share = 1 - seconds["bare passes, 60 levels"] / seconds["shipped, 60 levels"]
-    return [*lines, "", f"What is not a network pass: {share:.0%} of scoring 60 levels."]
+    print(f"What is not a network pass: {share:.0%} of scoring 60 levels.")
 
 
-def _training_table(
+def _training_rows(
     detector: MMRRDetector,
     X: NDArray[Any],
     device: torch.device,
     peak: float,
     repeats: int,
-) -> list[str]:
+) -> Iterator[Row]:
     samples = detector._samples(X.reshape(len(X), -1), detector.network_)
     x = to_device(samples.batch(np.arange(_BATCH) % len(X)), device)
     networks = detector._build_network()
@@ -129,22 +149,17 @@ def _training_table(
         for _ in range(_UNTIL_REPLAYED if device.type == "cuda" else 0):
             step()
     seconds = _times({name: step for name, (_, step) in ways.items()}, repeats)
-    lines = [
-        "| a step of both phases | ms | ms a level of a sample | times faster than the paper "
-        "| GFLOP/s | of the peak |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
     first = seconds["the paper, a level a sample"]
     for name, value in seconds.items():
-        levels = ways[name][0]
-        row = f"| {name} | {value * 1e3:.1f} | {value / levels / _BATCH * 1e3:.3f} |"
-        if flops[name]:
-            rate = flops[name] / value
-            row += f" {first * levels / value:.1f} | {rate / 1e9:.0f} | {rate / peak:.0%} |"
-        else:
-            row += " | | |"
-        lines.append(row)
-    return lines
+        levels, rate = ways[name][0], flops[name] / value
+        yield {
+            "a step of both phases": name,
+            "ms": f"{value * 1e3:.1f}",
+            "ms a level of a sample": f"{value / levels / _BATCH * 1e3:.3f}",
+            "times faster than the paper": f"{first * levels / value:.1f}" if rate else "",
+            "GFLOP/s": f"{rate / 1e9:.0f}" if rate else "",
+            "of the peak": f"{rate / peak:.0%}" if rate else "",
+        }
 
 
 @torch.no_grad()
@@ -287,3 +302,7 @@ def _peak_flops(device: torch.device, dtype: torch.dtype) -> float:
     }
     seconds = _times(ways, 5)
     return max(_flops(way) / seconds[name] for name, way in ways.items())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """OC-SVM and KDE on MNIST and CIFAR-10, without labels and with a look at some of them."""
 
+import argparse
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import product
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _measuring import FOLDER, Row, add_classes, numbers_row, write_table
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 from sklearn.metrics import roc_auc_score
@@ -15,7 +17,6 @@ from sklearn.svm import OneClassSVM
 
 from skmmrr.baselines import KDEDetector, OCSVMDetector
 from skmmrr.baselines._kde import BANDWIDTHS
-from skmmrr.benchmark._markdown import table_row
 from skmmrr.benchmark.published import published_classes
 from skmmrr.datasets import load_cifar10, load_mnist, one_vs_all
 
@@ -27,8 +28,21 @@ _GAMMAS, _NUS = 2.0 ** np.arange(-10, 0) / 4, (0.01, 0.1)
 Array = NDArray[Any]
 
 
-def measure_classical(name: str, classes: list[int], data_home: Path | None) -> Iterator[str]:
-    """Lines of a Markdown table of AUROC: ours, the label-peeking protocol's, the published.
+def main() -> None:
+    """Measure some classes of a set."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", choices=_LOADERS)
+    add_classes(parser, range(10))
+    parser.add_argument(
+        "--out", type=Path, help="CSV file (default classical_DATA.csv, the page's)"
+    )
+    arguments = parser.parse_args()
+    out = arguments.out or FOLDER / f"classical_{arguments.data}.csv"
+    write_table(out, measure_classical(arguments.data, arguments.classes, arguments.data_home))
+
+
+def measure_classical(name: str, classes: list[int], data_home: Path | None) -> Iterator[Row]:
+    """Rows of AUROC: ours, the label-peeking protocol's, the published.
 
     "peeking" chooses gamma and nu, or the bandwidth, by AUROC on a random tenth of the labelled
     test set, and is measured on the other nine. It is what some published figures rest on.
@@ -39,15 +53,13 @@ def measure_classical(name: str, classes: list[int], data_home: Path | None) -> 
         "KDE": published_classes("MMRR", _PUBLISHED[name], "KDE"),
     }
     heads = [f"{m}{kind}" for m in printed for kind in ("", " peeking", " published")]
-    yield f"| class | {' | '.join(heads)} |"
-    yield "|---|" + "---:|" * len(heads)
     rows = []
     for label in classes:
         X, X_test, y = one_vs_all(train.data, train.target, test.data, test.target, label)
         ours = _measure(X, X_test, y)
         rows.append([v for m in printed for v in (*ours[m], printed[m][label])])
-        yield table_row(train.target_names[label], rows[-1])
-    yield table_row("mean", np.mean(rows, axis=0))
+        yield numbers_row("class", train.target_names[label], heads, rows[-1])
+    yield numbers_row("class", "mean", heads, np.mean(rows, axis=0))
 
 
 def _measure(X: Array, X_test: Array, y: Array) -> dict[str, tuple[float, float]]:
@@ -81,3 +93,7 @@ def _svm_scores(within: Array, across: Array, nu: float, gamma: float) -> Array:
 
 def _kde_scores(across: Array, bandwidth: float) -> Array:
     return logsumexp(-across / (2 * bandwidth**2), axis=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """Memory and time of training on, and scoring, a large file of images."""
 
+import argparse
 import threading
 import time
 from collections.abc import Iterator
@@ -9,12 +10,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from _measuring import Row, add_out, write_table
 
 from skmmrr import MMRRDetector
 
 _SHAPE = (32, 32, 3)
 _ROWS_AT_A_TIME = 10_000
 _SECONDS_BETWEEN_LOOKS = 0.02
+
+
+def main() -> None:
+    """Measure a fit and two sizes of scoring."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=int, default=1_000_000, help="default 1000000")
+    parser.add_argument("--scored", type=int, default=20_000, help="of them (default 20000)")
+    parser.add_argument("--levels", type=int, default=5, help="default 5")
+    parser.add_argument("--steps", type=int, default=100, help="of each phase (default 100)")
+    add_out(parser, "memory.csv")
+    arguments = parser.parse_args()
+    sizes = (arguments.samples, arguments.scored, arguments.levels, arguments.steps)
+    write_table(arguments.out, measure_memory(*sizes))
 
 
 @dataclass
@@ -25,9 +40,8 @@ class Anonymous:
     peak: float
 
 
-def measure_memory(n_samples: int, n_scored: int, n_levels: int, max_iter: int) -> str:
-    """Markdown table: what fitting and scoring a file of uint8 images take."""
-    lines = ["| call | images | s | resident memory rises by |", "|---|---:|---:|---:|"]
+def measure_memory(n_samples: int, n_scored: int, n_levels: int, max_iter: int) -> Iterator[Row]:
+    """Rows of what fitting and scoring a file of uint8 images take."""
     with TemporaryDirectory() as folder:
         X = _images(Path(folder) / "images", n_samples)
         detector = MMRRDetector(n_levels, max_iter=max_iter, random_state=0)
@@ -38,9 +52,12 @@ def measure_memory(n_samples: int, n_scored: int, n_levels: int, max_iter: int) 
             with anonymous_memory() as memory:
                 getattr(detector, name)(X[:n])
             seconds, rise = time.perf_counter() - start, memory.peak - memory.before
-            lines.append(f"| {name} | {n:,} | {seconds:.0f} | {rise:.0f} MB |")
-    size = n_samples * np.prod(_SHAPE) / 1e9
-    return "\n".join([f"{n_samples:,} images, {size:.1f} GB; {n_levels} levels", "", *lines])
+            yield {
+                "call": name,
+                "images": f"{n:,}",
+                "s": f"{seconds:.0f}",
+                "resident memory rises by": f"{rise:.0f} MB",
+            }
 
 
 def _images(path: Path, n: int) -> np.memmap:
@@ -79,3 +96,7 @@ def _anonymous() -> float:
     status = Path("/proc/self/status").read_text().splitlines()
     (line,) = (line for line in status if line.startswith("RssAnon"))
     return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()

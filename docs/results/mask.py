@@ -5,19 +5,37 @@ process, their timings interleaved; the two references stop at a bracket of 1e-6
 the mean to about 1e-7, as ours.
 """
 
+import argparse
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from _measuring import Row, add_out, write_table
 from torch import Tensor
 
 from skmmrr.network.masking import _LevelMask, level_mask
 
 _BRACKET = 1e-6
 _SCALES = (0.1, 3.0, 10.0, 50.0)
+
+
+def main() -> None:
+    """Measure the three ways."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=64, help="samples in the batch (default 64)")
+    parser.add_argument("--elements", type=int, default=3072, help="logits a row (default 3072)")
+    parser.add_argument("--repeats", type=int, default=9, help="timings a number (default 9)")
+    add_out(parser, "mask.csv")
+    arguments = parser.parse_args()
+    print(
+        f"({arguments.rows}, {arguments.elements}) logits, forward and backward, median of "
+        f"{arguments.repeats}; torch {torch.__version__}, {torch.get_num_threads()} threads, "
+        f"{platform.machine()}"
+    )
+    write_table(arguments.out, measure_mask(arguments.rows, arguments.elements, arguments.repeats))
 
 
 def lml_mask(logits: Tensor, level: Tensor) -> Tensor:
@@ -34,8 +52,8 @@ def bisection_mask(logits: Tensor, level: Tensor) -> Tensor:
     return torch.cat(rows)
 
 
-def measure_mask(rows: int, elements: int, repeats: int) -> str:
-    """Markdown table of errors and times of the three, for normal logits of four scales."""
+def measure_mask(rows: int, elements: int, repeats: int) -> Iterator[Row]:
+    """Rows of errors and times of the three, for normal logits of four scales."""
     generator = torch.Generator().manual_seed(0)
     level = torch.arange(rows) / max(1, rows - 1)
     inner = level.clamp(1e-3, 1 - 1e-3)  # the references know no level 0 or 1
@@ -44,13 +62,6 @@ def measure_mask(rows: int, elements: int, repeats: int) -> str:
         "LML bracketing": lml_mask,
         "bisection per sample": bisection_mask,
     }
-    lines = [
-        f"({rows}, {elements}) logits, forward and backward, median of {repeats}; "
-        f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}",
-        "",
-        "| logits | way | largest error of the mean | ms | times level_mask |",
-        "|---|---|---:|---:|---:|",
-    ]
     for scale in _SCALES:
         logits = torch.randn(rows, elements, generator=generator) * scale
         grad = torch.randn(rows, elements, generator=generator)
@@ -63,9 +74,13 @@ def measure_mask(rows: int, elements: int, repeats: int) -> str:
             mean = way(logits, inner).double().mean(1)
             error = (mean - inner).abs().max().item()
             seconds = statistics.median(times[name])
-            row = (f"normal(0, {scale:g})", name, f"{error:.1e}", f"{seconds * 1e3:.1f}")
-            lines.append(f"| {' | '.join(row)} | {seconds / ours:.1f} |")
-    return "\n".join(lines)
+            yield {
+                "logits": f"normal(0, {scale:g})",
+                "way": name,
+                "largest error of the mean": f"{error:.1e}",
+                "ms": f"{seconds * 1e3:.1f}",
+                "times level_mask": f"{seconds / ours:.1f}",
+            }
 
 
 def _seconds(
@@ -128,3 +143,7 @@ def _algorithm_1(logits: Tensor, level: Tensor) -> Tensor:
         else:
             high = middle
     return torch.sigmoid(row + (low + high) / 2)[None]
+
+
+if __name__ == "__main__":
+    main()

@@ -3,20 +3,19 @@
 The classes are two of those set aside for choosing settings, under the protocol "development".
 """
 
+import argparse
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import matplotlib.pyplot as plt
+import pandas as pd
 import torch
+from _measuring import FOLDER, add_out
 
 from skmmrr import MMRRDetector, PAPER_32x32
-from skmmrr.benchmark.report import unique
-from skmmrr.benchmark.results import Row
-from skmmrr.benchmark.runner import run
-from skmmrr.benchmark.tasks import find_tasks
-from skmmrr.plot._pyplot import pyplot
+from skmmrr.benchmark import find_tasks, run
+from skmmrr.benchmark.report import detector_table, read_results
 
 _CLASSES = (("mnist", "8"), ("cifar10", "automobile"))
 _TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)  # minutes
@@ -32,16 +31,28 @@ _WAYS: dict[str, tuple[dict[str, Any], tuple[int | None, ...]]] = {  # parameter
 _TAKEN = {} if _ON_GPU else {"paper's settings": {"n_train": 1000, "n_test": 100}}
 
 
-def measure_minutes(
-    out: str | os.PathLike[str],
-    picture: str | os.PathLike[str],
-    data_home: str | Path | None,
-    n_jobs: int | None,
-) -> Iterator[str]:
-    """Measure, or read what is measured already; lines of a Markdown table, and the picture."""
-    rows: list[Row] = []
-    ways = {way: _detectors(way) for way in _WAYS}
-    for way, detectors in ways.items():
+def main() -> None:
+    """Measure what the file has not, and draw all that it has."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_out(parser, "bench/minutes.csv")
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        default=FOLDER / "bench/minutes.png",
+        help="default that of the page",
+    )
+    parser.add_argument("--data-home", type=Path, help="folder with the data; else SKMMRR_DATA")
+    parser.add_argument("--n-jobs", type=int, help="fits at a time (default 1)")
+    arguments = parser.parse_args()
+    measure_minutes(arguments.out, arguments.data_home, arguments.n_jobs)
+    rows = read_results([arguments.out])
+    print(detector_table(rows, ("fit_minutes", "threads", "n_test", "auroc")).markdown())
+    draw_minutes(rows, arguments.picture)
+
+
+def measure_minutes(out: Path, data_home: Path | None, n_jobs: int | None) -> None:
+    """Measure what the file has not yet."""
+    for way in _WAYS:
         tasks = [
             task
             for name, label in _CLASSES
@@ -53,24 +64,7 @@ def measure_minutes(
                 **_TAKEN.get(way, {}),
             )
         ]
-        rows += run(tasks, detectors, out=out, n_jobs=n_jobs)
-    rows = [row for row in rows if not row["error"]]
-    yield from (
-        "| data | detector | minutes of fit | threads | tested | AUROC |",
-        "|---|---|---:|---:|---:|---:|",
-    )
-    for row in rows:
-        cells = (
-            f"{row['dataset']} {row['class']}",
-            row["detector"],
-            f"{float(row['fit_seconds']) / 60:.1f}",
-            row["threads"],
-            row["n_test"],
-            f"{float(row['auroc']):.3f}",
-        )
-        yield f"| {' | '.join(map(str, cells))} |"
-    draw_minutes(rows, picture)
-    yield f"\n{picture}"
+        run(tasks, _detectors(way), out=out, n_jobs=n_jobs)
 
 
 def _detectors(way: str) -> dict[str, MMRRDetector]:
@@ -81,24 +75,18 @@ def _detectors(way: str) -> dict[str, MMRRDetector]:
     }
 
 
-def draw_minutes(rows: list[Row], picture: str | os.PathLike[str]) -> None:
+def draw_minutes(rows: pd.DataFrame, picture: str | os.PathLike[str]) -> None:
     """AUROC against minutes of fit, a line a way and a panel a data set."""
-    plt = pyplot("skmmrr.benchmark")
-    datasets = unique(rows, "dataset")
+    rows = rows.assign(way=rows["detector"].str.rpartition(", ")[0]).sort_values("fit_minutes")
+    datasets = rows.groupby(["dataset", "class"], sort=False)
     figure, axes = plt.subplots(
         1, len(datasets), figsize=(9, 3.8), sharey=True, layout="constrained", squeeze=False
     )
-    for ax, dataset in zip(axes[0], datasets, strict=True):
-        own = [row for row in rows if row["dataset"] == dataset]
-        for way in unique([row | {"way": _way(row)} for row in own], "way"):
-            found = [
-                (float(row["fit_seconds"]) / 60, float(row["auroc"]))
-                for row in own
-                if _way(row) == way
-            ]
-            ax.plot(*np.array(sorted(found)).T, "o-", label=way)
+    for ax, (names, own) in zip(axes[0], datasets, strict=True):
+        for way, found in own.groupby("way", sort=False):
+            ax.plot(found["fit_minutes"], found["auroc"], "o-", label=way)
         ax.axhline(0.5, color="grey", linewidth=0.8)
-        ax.set(xscale="log", xlabel="minutes of fit", title=f"{dataset}, {own[0]['class']}")
+        ax.set(xscale="log", xlabel="minutes of fit", title=", ".join(names))
         low, high = ax.get_xlim()
         ax.set_xticks([t for t in _TICKS if low <= t <= high], minor=False)
         ax.xaxis.set_major_formatter(lambda minutes, _: f"{minutes:g}")
@@ -109,5 +97,5 @@ def draw_minutes(rows: list[Row], picture: str | os.PathLike[str]) -> None:
     plt.close(figure)
 
 
-def _way(row: Row) -> str:
-    return row["detector"].rpartition(", ")[0]
+if __name__ == "__main__":
+    main()

@@ -1,18 +1,19 @@
 """The rotation autoencoder under its thesis's protocol: one class of MNIST abnormal."""
 
-import csv
+import argparse
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from _measuring import add_classes, add_out
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from skmmrr.baselines import RotationAutoencoderDetector
 from skmmrr.baselines._rotation_autoencoder import rescaled
-from skmmrr.benchmark._markdown import table_row
 from skmmrr.benchmark.published import published_mean
 from skmmrr.datasets import load_mnist, one_anomalous
 
@@ -30,22 +31,54 @@ _MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-def measure_thesis(digits: list[int], seeds: list[int], data_home: Path | None, out: Path) -> str:
-    """Markdown table of AUPR: the joint model, its two base models, and these combined.
+def main() -> None:
+    """Measure what the file has not, and write the page's tables of all that it has."""
+    parser = argparse.ArgumentParser(description=f"{__doc__} Hours.")
+    add_classes(parser, [0, 2, 6, 7])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    add_out(parser, "thesis.csv")
+    arguments = parser.parse_args()
+    out = arguments.out
+    measure_thesis(arguments.classes, arguments.seeds, arguments.data_home, out)
+    for name, table in tables(pd.read_csv(out)).items():
+        table.to_csv(out.with_name(f"{out.stem}_{name}.csv"))
+        print(table)
+
+
+def measure_thesis(digits: list[int], seeds: list[int], data_home: Path | None, out: Path) -> None:
+    """Append AUPR of the joint model, of its two base models, and of these combined, to a CSV.
 
     As in the thesis: classes cut to the smallest one's size, 25 epochs, the anomaly positive,
-    starred scores from the two models trained apart. Every digit and seed is appended to a CSV
-    when it is done; what the file has already is not measured again.
+    starred scores from the two models trained apart. Every digit and seed is written when it is
+    done; what the file has already is not measured again.
     """
     train, test = load_mnist("train", data_home=data_home), load_mnist("test", data_home=data_home)
     data = (train.images, train.target, test.images, test.target)
-    done = {(row["digit"], row["seed"]) for row in _read(out)}
+    done = pd.read_csv(out)[["digit", "seed"]].to_numpy().tolist() if out.exists() else []
     for seed in seeds:
         for digit in digits:
-            if (str(digit), str(seed)) not in done:
+            if [digit, seed] not in done:
                 split = one_anomalous(*data, anomalous=digit, balance=True)
-                _append(out, [{"digit": digit, "seed": seed, **row} for row in _rows(*split, seed)])
-    return _table(_read(out))
+                rows = pd.DataFrame(
+                    {"digit": digit, "seed": seed, **r} for r in _rows(*split, seed)
+                )
+                rows.to_csv(out, mode="a", header=not out.exists(), index=False)
+
+
+def tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Tables of the page, as text: AUPR, and mean probabilities given to the true rotation."""
+    aupr = rows.pivot_table("aupr", "method", "digit").loc[list(_METHODS)]
+    aupr["mean"] = aupr.mean(axis=1)
+    aupr["published mean of ten"] = [published_mean(_SOURCE, "MNIST", m) for m in _METHODS.values()]
+    means = -rows.pivot_table(["mean_normal", "mean_anomalous"], "digit", "method")
+    probability = pd.DataFrame(
+        {
+            f"{name}, {kind}": means[column, method]
+            for name, method in (("Rotation", "Rotation"), ("joint", "A_cls"))
+            for kind, column in (("normal", "mean_normal"), ("abnormal", "mean_anomalous"))
+        }
+    )
+    return {"aupr": aupr.map("{:.4f}".format), "probability": probability.map("{:.3f}".format)}
 
 
 def _rows(
@@ -77,36 +110,5 @@ def _row(method: str, score: NDArray[np.float64], anomalous: NDArray[np.bool]) -
     }
 
 
-def _append(out: Path, rows: list[dict[str, Any]]) -> None:
-    new = not out.exists()
-    columns = ["digit", "seed", *(key for key in rows[0] if key not in ("digit", "seed"))]
-    with out.open("a", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        if new:
-            writer.writeheader()
-        writer.writerows(rows)
-
-
-def _read(out: Path) -> list[dict[str, str]]:
-    if not out.exists():
-        return []
-    with out.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _table(rows: list[dict[str, str]]) -> str:
-    digits = sorted({row["digit"] for row in rows})
-    lines = [
-        f"| method | {' | '.join(digits)} | mean | published mean of ten |",
-        "|---|" + "---:|" * (len(digits) + 2),
-    ]
-    for method, printed in _METHODS.items():
-        values = [_mean_aupr(rows, method, digit) for digit in digits]
-        values += [float(np.mean(values)), published_mean(_SOURCE, "MNIST", printed)]
-        lines.append(table_row(method, values, digits=4))
-    return "\n".join(lines)
-
-
-def _mean_aupr(rows: list[dict[str, str]], method: str, digit: str) -> float:
-    wanted = (method, digit)
-    return float(np.mean([float(r["aupr"]) for r in rows if (r["method"], r["digit"]) == wanted]))
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Measurements on data small enough to see that they measure, and their committed files."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.utils import Bunch
+
+from skmmrr import MMRRDetector
+from skmmrr.baselines import KDEDetector
+
+from .conftest import FOLDER, columns
+
+
+@pytest.fixture
+def ten_classes():
+    """A loader of images in which class k has a bright row k."""
+
+    def load(subset, data_home=None):
+        rng = np.random.default_rng(subset == "test")
+        target = np.repeat(np.arange(10), 12)
+        images = rng.integers(60, size=(120, 28, 28), dtype=np.uint8)
+        images[np.arange(120), 2 * target] += 150
+        names = [str(k) for k in range(10)]
+        return Bunch(images=images, data=images.reshape(120, -1), target=target, target_names=names)
+
+    return load
+
+
+def test_classical(load, monkeypatch, ten_classes):
+    classical = load("classical")
+    monkeypatch.setitem(classical._LOADERS, "mnist", ten_classes)
+    first, second, mean = classical.measure_classical("mnist", [0, 3], None)
+    for name in ("OC-SVM", "OC-SVM peeking", "KDE", "KDE peeking"):
+        assert float(second[name]) > 0.9  # any detector tells the classes apart
+    assert second["OC-SVM published"] == "0.950"
+    assert (first["class"], mean["class"]) == ("0", "mean")
+    assert list(first) == columns("classical_mnist") == columns("classical_cifar10")
+
+
+def test_dn2(load, monkeypatch, ten_classes):
+    dn2 = load("dn2")
+    monkeypatch.setattr(dn2, "load_cifar10", ten_classes)
+    row, _ = dn2.measure_dn2([1], n_train=12, n_test=24, data_home=None)
+    assert row["class"] == "1"
+    assert row["published, ResNet"] == "0.977"
+    assert list(row) == columns("dn2")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_thesis_appends_and_resumes(load, monkeypatch, tmp_path, ten_classes):
+    thesis = load("thesis")
+    monkeypatch.setattr(thesis, "load_mnist", ten_classes)
+    for model in thesis._MODELS.values():
+        monkeypatch.setitem(model, "max_iter", 2)
+    out = tmp_path / "thesis.csv"
+    thesis.measure_thesis([4], [0], None, out)
+    written = out.read_text()
+    rows = pd.read_csv(out)
+    assert len(rows) == 8
+    assert thesis.tables(rows)["aupr"].index[:2].tolist() == ["AE", "Rotation"]
+    thesis.measure_thesis([4], [0], None, out)
+    assert out.read_text() == written
+    thesis.measure_thesis([4, 5], [0], None, out)
+    assert out.read_text().startswith(written)
+    assert len(pd.read_csv(out)) == 16
+
+
+def test_tables_of_the_thesis_are_those_of_its_rows(load):
+    rows = pd.read_csv(FOLDER / "thesis.csv")
+    for name, table in load("thesis").tables(rows).items():
+        assert table.to_csv() == (FOLDER / f"thesis_{name}.csv").read_text()
+
+
+def test_threads(load, monkeypatch):
+    threads = load("threads")
+    for name in list(threads._DETECTORS):
+        if "MMRR" in name or "autoencoder" in name:
+            monkeypatch.delitem(threads._DETECTORS, name)
+    rows = list(threads.measure_threads(8, n_test=20))
+    assert list(rows[0]) == columns("threads")
+    assert [row["difference"] for row in rows] == ["0.0e+00"] * 3
+
+
+def test_levels(load, monkeypatch):
+    levels = load("levels")
+    monkeypatch.setattr(
+        levels, "MMRRDetector", lambda **_: MMRRDetector(max_iter=5, random_state=0)
+    )
+    (row,) = levels.measure_levels([8])
+    assert list(row) == columns("levels")
+    assert float(row["Spearman, 8 nodes"]) > 0.8
+
+
+def test_conformal(load, monkeypatch):
+    conformal = load("conformal")
+    monkeypatch.setattr(conformal, "MMRRDetector", lambda *_, **__: KDEDetector())
+    rows = list(conformal.measure_conformal(rate=0.1, n_calibration=300, n_splits=2))
+    assert len(rows) == 4
+    assert list(rows[0]) == columns("conformal")
+    assert all(0 < float(row["mean"]) < 0.3 for row in rows)
