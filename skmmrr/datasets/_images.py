@@ -85,7 +85,7 @@ def _open(path: Path) -> tuple[Image.Image, int | None]:
     """The picture in a regular file, upright, and what white is in integers of more than 8 bits."""
     if not stat.S_ISREG(path.stat().st_mode):  # to open a FIFO would wait for its writer
         raise ValueError(
-            f"{path} is not a regular file, but a folder, FIFO, socket or device, so it is not "
+            f"{path} is not a regular file (it is a folder, FIFO, socket or device) and is not "
             "read. Put a picture in its place, or leave it out."
         )
     Image.init()
@@ -124,9 +124,9 @@ def _eight_bits(image: Image.Image, white: int | None, path: Path) -> Image.Imag
         return Image.fromarray(np.rint(values * 255).astype(np.uint8))
     if white is None:
         raise ValueError(
-            f"{path} has pixels of Pillow's mode {image.mode!r} from {low} to {high}, and "
-            "nothing tells which value is black and which white. Save the picture with 8 or 16 "
-            "bits a channel, or as floats in [0, 1]."
+            f"{path} has pixels of Pillow's mode {image.mode!r} from {low} to {high}, and does not "
+            "say which values are black and white. Save the picture with 8 or 16 bits a channel, "
+            "or as floats in [0, 1]."
         )
     return Image.fromarray((values.astype(np.int64) * 255 // white).astype(np.uint8))
 

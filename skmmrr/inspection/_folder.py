@@ -180,4 +180,6 @@ def _files(folder: Path) -> tuple[list[Path], list[Finding]]:
     paths = pictures_in(folder, "**/*")
     files = {path for path in folder.glob("**/*") if not path.is_dir()}
     others = sorted(files - set(paths))
-    return paths, [Finding(p, error="Its extension is of no format that is read.") for p in others]
+    return paths, [
+        Finding(p, error="Its extension is not of a picture format that is read.") for p in others
+    ]
