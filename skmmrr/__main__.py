@@ -256,8 +256,11 @@ def _write_overlays(
         if not finding.error:
             _, overlay, boxes[finding.path] = overlay_of(detector, finding, scale)
             place = out / finding.path.relative_to(folder)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            save_overlay(overlay, place.with_name(f"{place.name}.png"))
+            try:
+                save_overlay(overlay, place.with_name(f"{place.name}.png"))
+            except OSError as error:  # such as a name that is too long now: the scores remain
+                text = f"No overlay of {finding.path}: {error.strerror}."
+                print(printable(text), file=sys.stderr)
     return boxes
 
 

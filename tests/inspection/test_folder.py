@@ -252,6 +252,25 @@ def test_overlays_are_not_scored_or_learned(monkeypatch, maps, good, tmp_path, c
     assert sum(bool(error) for error in errors.values()) == 40 + 1  # and the table
 
 
+def test_scores_remain_where_an_overlay_cannot_be_written(monkeypatch, maps, tmp_path, capsys):
+    """Its name is too long, or that of a picture: `a.png.png` is the overlay of `a.png`."""
+    maps.save(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new").mkdir()
+    names = ["a.png", "a.png.png", "b" * 251 + ".png"]
+    for name in names:
+        picture().save(tmp_path / "new" / name)
+    content = (tmp_path / "new" / "a.png.png").read_bytes()
+    options = ["--overlays", "new", "--csv", "scores.csv", "--quiet"]
+    run(monkeypatch, "score", "model", "new", *options)
+    told = capsys.readouterr().err
+    assert "No overlay of new/a.png: A file of that name is not an overlay." in told
+    assert f"No overlay of new/{names[2]}: File name too long." in told
+    assert "of 3 pictures are abnormal" in told
+    assert (tmp_path / "new" / "a.png.png").read_bytes() == content
+    assert len(list((tmp_path / "new").iterdir())) == 3 + 1
+
+
 def test_a_folder_in_which_nothing_can_be_read(monkeypatch, maps, tmp_path, capsys):
     maps.save(tmp_path / "model")
     folder = tmp_path / "bad"
