@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import importlib.util
 import io
 import json
 import math
@@ -9,19 +10,25 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import skmmrr
-from skmmrr._files import write_atomically
-from skmmrr._validation import check_real
+from skmmrr.core.devices import resolve_device
+from skmmrr.core.files import write_atomically
+from skmmrr.core.validation import check_real
 from skmmrr.benchmark import compare, find_detector
 from skmmrr.benchmark.comparison import DEFAULT
 from skmmrr.inspection import Finding, score_folder, training_pictures, write_report
 from skmmrr.inspection._folder import readable_pictures
+from skmmrr.inspection._names import printable, table_cell
+from skmmrr.inspection._outputs import check_output, check_output_folder
+from skmmrr.inspection._overlay import save_overlay
 from skmmrr.inspection._report import map_scale, overlay_of
 from skmmrr.onnx import export_onnx
+from skmmrr.plot._pyplot import pyplot
 from skmmrr.preprocessing import LoadImages
 
 _DETECTORS = ("MMRR", "MMRR, 8 nodes", "RotationAE", "OC-SVM", "KDE", "2-NN", "DN2")
@@ -53,10 +60,13 @@ def main() -> None:
     export.add_argument("--out", type=Path, required=True, help="ONNX file to write")
     export.set_defaults(run=lambda a: _export(a.model, a.out))
     arguments = parser.parse_args()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # what a terminal's encoding lacks is escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         arguments.run(arguments)
     except (OSError, ImportError, TypeError, ValueError) as error:  # whose messages say the remedy
-        parser.exit(1, f"{error}\n")
+        parser.exit(1, "".join(f"{printable(line)}\n" for line in str(error).split("\n")))
     except KeyboardInterrupt:
         parser.exit(130, "Interrupted.\n")
 
@@ -66,8 +76,8 @@ def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "fit",
         help="learn a folder of good pictures",
         description="Learn a folder of good pictures, searched with all folders in it. Of MVTec "
-        "AD's layout train/good is taken. Files that cannot be read are told and skipped. Ctrl-C "
-        "ends the training; the best weights so far are kept.",
+        "AD's layout train/good is taken. Files that cannot be read are reported and skipped. "
+        "Ctrl-C ends the training; the best weights so far are kept.",
     )
     fit.add_argument("folder", type=Path)
     fit.add_argument("--out", type=Path, required=True, help="model file to write")
@@ -105,7 +115,7 @@ def _add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "score",
         help="score a folder of pictures",
         description="Score a folder of pictures, searched with all folders in it. Files that "
-        "cannot be read are told and skipped.",
+        "cannot be read are reported and skipped.",
     )
     score.add_argument("model", type=Path, help="file of fit")
     score.add_argument("folder", type=Path)
@@ -145,10 +155,13 @@ def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _fit(arguments: argparse.Namespace) -> None:
     size, mode = _size(arguments.size), "grey" if arguments.grey else "color"
-    _check_output(arguments.out)
+    check_output("--out", arguments.out, "model")
+    if importlib.util.find_spec("safetensors") is None:  # else the training is lost
+        raise ImportError("Models are files of safetensors. Install: pip install 'skmmrr[files]'.")
     verbose = not arguments.quiet
     paths, skipped = training_pictures(arguments.folder, size, mode, verbose)
-    _tell_skipped(skipped)
+    _report_skipped(skipped)
+    _check_any(paths, arguments.folder)
     images = LoadImages(size, mode=mode).transform(paths)
     detector = find_detector(arguments.detector).estimator
     detector.set_params(random_state=arguments.seed)
@@ -163,7 +176,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     print(
         f"Learned {len(learned)} pictures in {time.perf_counter() - start:.0f} s"
         + ("" if kept is None else f", calibrated on {len(kept)} others")
-        + f"; threshold {-detector.offset_:.5g}; written to {arguments.out}."
+        + f"; threshold {-detector.offset_:.5g}; written to {printable(arguments.out)}."
     )
 
 
@@ -176,7 +189,7 @@ def _calibration_split(
     order = np.random.default_rng(arguments.seed).permutation(len(images))
     n_kept, rate = round(_CALIBRATION_SHARE * len(images)), arguments.false_positive_rate
     check_real("false_positive_rate", rate, "skmmrr fit", 0, 1)
-    if rate * (n_kept + 1) < 1:  # told before the training
+    if rate * (n_kept + 1) < 1:  # before the training
         raise ValueError(
             f"A false-positive rate of {rate:g} needs {math.ceil(1 / rate - 1)} pictures beside "
             f"those that are learned; a quarter of {len(images)} is {n_kept}. Give more pictures, "
@@ -187,19 +200,16 @@ def _calibration_split(
 
 def _score(arguments: argparse.Namespace) -> None:
     detector = skmmrr.load(arguments.model)
-    for path in (arguments.csv, arguments.report):
-        if path is not None:
-            _check_output(path)
-    if arguments.overlays is not None and not hasattr(detector, "anomaly_map"):
-        raise ValueError(f"{type(detector).__name__} has no anomaly maps for --overlays.")
+    _check_outputs_of_score(detector, arguments)
     if arguments.device is not None:
-        detector.set_params(device=arguments.device)
+        _set_device(detector, arguments.device)
     if "verbose" in detector.get_params():
         detector.set_params(verbose=0)
     findings = score_folder(detector, arguments.folder, verbose=not arguments.quiet)
-    _tell_skipped([finding for finding in findings if finding.error])
+    read = [finding for finding in findings if not finding.error]
+    _report_skipped([finding for finding in findings if finding.error])
     boxes = {}
-    if arguments.overlays is not None:
+    if arguments.overlays is not None and read:
         boxes = _write_overlays(detector, findings, arguments.folder, arguments.overlays)
     text = _table(findings, boxes)
     if arguments.csv is not None:
@@ -208,9 +218,34 @@ def _score(arguments: argparse.Namespace) -> None:
         print(text, end="")
     if arguments.report is not None:
         write_report(detector, findings, arguments.report, title=f"Pictures of {arguments.folder}")
-    read = [finding for finding in findings if not finding.error]
     abnormal = sum(finding.abnormal for finding in read)
     print(f"{abnormal} of {len(read)} pictures are abnormal.", file=sys.stderr)
+
+
+def _check_outputs_of_score(detector: Any, arguments: argparse.Namespace) -> None:
+    """Say before the work what could not be written after it."""
+    if arguments.csv is not None:
+        check_output("--csv", arguments.csv, "table of skmmrr score")
+    if arguments.report is not None:
+        check_output("--report", arguments.report, "HTML page")
+        pyplot("--report")
+        if arguments.csv is not None and arguments.csv.resolve() == arguments.report.resolve():
+            raise ValueError(f"--csv and --report are both {arguments.csv}. Name two files.")
+    if arguments.overlays is not None:
+        if not hasattr(detector, "anomaly_map"):
+            raise ValueError(f"{type(detector).__name__} has no anomaly maps for --overlays.")
+        check_output_folder("--overlays", arguments.overlays)
+        pyplot("--overlays")
+
+
+def _set_device(detector: Any, device: str) -> None:
+    if "device" not in detector.get_params():
+        raise ValueError(
+            f"--device does not apply to {type(detector).__name__}, which always runs on the CPU. "
+            f"Got {device!r}; leave --device out."
+        )
+    resolve_device(device, type(detector).__name__)  # before the pictures are read
+    detector.set_params(device=device)
 
 
 def _write_overlays(
@@ -221,21 +256,26 @@ def _write_overlays(
         if not finding.error:
             _, overlay, boxes[finding.path] = overlay_of(detector, finding, scale)
             place = out / finding.path.relative_to(folder)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            overlay.save(place.with_name(f"{place.name}.png"))
+            try:
+                save_overlay(overlay, place.with_name(f"{place.name}.png"))
+            except OSError as error:  # such as a name that is too long now: the scores remain
+                text = f"No overlay of {finding.path}: {error.strerror}."
+                print(printable(text), file=sys.stderr)
     return boxes
 
 
 def _table(findings: Sequence[Finding], boxes: dict[Path, list[tuple[int, int, int, int]]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    # Texts are quoted, or a spreadsheet that splits at semicolons would find more cells in a name.
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["path", "anomaly_score", "abnormal", "p_value", "boxes", "error"])
     for f in findings:
-        numbers = ["" if np.isnan(v) else f"{v:.8g}" for v in (f.anomaly_score, f.p_value)]
-        score, p_value = numbers
+        values = (f.anomaly_score, f.p_value)
+        score, p_value = ("" if np.isnan(v) else float(f"{v:.8g}") for v in values)
         box = json.dumps(boxes[f.path]) if f.path in boxes else ""
         abnormal = "" if f.error else int(f.abnormal)
-        writer.writerow([f.path, score, abnormal, p_value, box, f.error])
+        name, error = table_cell(f.path), table_cell(f.error)
+        writer.writerow([name, score, abnormal, p_value, box, error])
     return text.getvalue()
 
 
@@ -243,7 +283,8 @@ def _compare(arguments: argparse.Namespace) -> None:
     size = (arguments.size, arguments.size)
     verbose = not arguments.quiet
     paths, skipped = readable_pictures(arguments.folder, size, verbose=verbose)
-    _tell_skipped(skipped)
+    _report_skipped(skipped)
+    _check_any(paths, arguments.folder)
     names = [path.parent.relative_to(arguments.folder).as_posix() for path in paths]
     kinds, y = sorted(set(names)), None
     if arguments.normal is not None:
@@ -258,16 +299,9 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _export(model: Path, out: Path) -> None:
+    check_output("--out", out, "ONNX model")
     export_onnx(skmmrr.load(model), out)
-    print(f"Written to {out}.")
-
-
-def _check_output(path: Path) -> None:
-    """Say what is wrong with a file to write before the work, not after it."""
-    if not path.parent.is_dir():
-        raise FileNotFoundError(f"There is no folder {path.parent} to write to.")
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder. Name a file to write.")
+    print(f"Written to {printable(out)}.")
 
 
 def _size(sides: Sequence[int]) -> tuple[int, int]:
@@ -276,9 +310,14 @@ def _size(sides: Sequence[int]) -> tuple[int, int]:
     return sides[0], sides[-1]
 
 
-def _tell_skipped(skipped: Sequence[Finding]) -> None:
+def _report_skipped(skipped: Sequence[Finding]) -> None:
     for finding in skipped:
-        print(f"Skipped {finding.path}: {finding.error}", file=sys.stderr)
+        print(printable(f"Skipped {finding.path}: {finding.error}"), file=sys.stderr)
+
+
+def _check_any(paths: Sequence[Path], folder: Path) -> None:
+    if not paths:
+        raise ValueError(f"No picture of {folder} could be read. Name a folder that has some.")
 
 
 if __name__ == "__main__":

@@ -17,8 +17,9 @@ __all__ = ["LoadImages"]
 class LoadImages(TransformerMixin, BaseEstimator):
     """From paths of pictures to arrays of images, all of one size.
 
-    Reads what Pillow reads, of any size and mode: rotations in EXIF data are applied, transparency
-    is dropped, 16 bits a pixel are brought to 8.
+    Reads regular files of formats that Pillow decodes itself, of any size and mode: rotations in
+    EXIF data are applied, transparency is dropped, and integers of 16 bits and floats in [0, 1] are
+    brought to 8 bits; what has another range is refused.
 
     Parameters
     ----------
@@ -86,8 +87,8 @@ class LoadImages(TransformerMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If X is no sequence of paths, a file is damaged or no picture, or sizes differ and none
-            is asked for; the file is named.
+            If X is no sequence of paths, a file cannot be read as a picture, or sizes differ and
+            none is asked for; the file is named.
         FileNotFoundError
             If a file is not there.
         """

@@ -1,5 +1,7 @@
 """LoadImages: paths in, images out, in pipelines and cross-validation."""
 
+import os
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -70,6 +72,10 @@ def test_damaged_and_differing_pictures_are_named(paths):
         LoadImages().transform(paths)
     paths[5].write_bytes(b"text")
     with pytest.raises(ValueError, match=r"05.png is damaged"):
+        LoadImages((8, 8)).transform(paths)
+    paths[5].unlink()
+    os.mkfifo(paths[5])
+    with pytest.raises(ValueError, match=r"05.png is not a regular file"):
         LoadImages((8, 8)).transform(paths)
 
 

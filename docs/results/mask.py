@@ -16,7 +16,7 @@ import torch
 from _measuring import Row, add_out, write_table
 from torch import Tensor
 
-from skmmrr.network.masking import _LevelMask, level_mask
+from skmmrr.mmrr.masking import _LevelMask, level_mask
 
 _BRACKET = 1e-6
 _SCALES = (0.1, 3.0, 10.0, 50.0)

@@ -25,14 +25,14 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
 from skmmrr import MMRRDetector
-from skmmrr._cuda_graph import GraphedStep
-from skmmrr._data import Samples
-from skmmrr._device import autocast, module_to_device, resolve_device, to_device
-from skmmrr._random import torch_generator
-from skmmrr._scoring import chunk_shape
-from skmmrr._training import optimizer_of, step_of
-from skmmrr.network import MMRREnsemble, MMRRNetwork, level_mask
-from skmmrr.network.score import sample_loss
+from skmmrr.core.cuda_graph import GraphedStep
+from skmmrr.representation import Samples
+from skmmrr.core.devices import autocast, module_to_device, resolve_device, to_device
+from skmmrr.core.seeds import torch_generator
+from skmmrr.mmrr.scoring import chunk_shape
+from skmmrr.core.training import optimizer_of, step_of
+from skmmrr.mmrr import MMRREnsemble, MMRRNetwork, level_mask
+from skmmrr.mmrr.score import sample_loss
 
 _BISECTIONS = 30  # of a bracket some hundred wide, to the spacing of floats
 _BATCH = 64  # of the paper, for 32x32

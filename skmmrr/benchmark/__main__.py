@@ -22,6 +22,7 @@ from skmmrr.benchmark.results import METRICS
 from skmmrr.benchmark.runner import run
 from skmmrr.benchmark.tasks import NAMES, PROTOCOLS, Task, array_tasks, find_tasks
 from skmmrr.datasets import fetch, load_csv, load_image_folder
+from skmmrr.inspection._names import printable
 
 _EXAMPLES = """\
 examples:
@@ -162,7 +163,7 @@ def _tasks(arguments: argparse.Namespace, names: Iterable[str] | None) -> list[T
         label = arguments.anomaly_label
         table = load_csv(arguments.csv, target=arguments.target, anomaly_label=label)
         name = ":".join(filter(None, (str(arguments.csv.resolve()), arguments.target, label)))
-        return array_tasks(table.data, table.target, 3, name)
+        return array_tasks(table.data, table.target, 3, printable(name))
     return [
         task
         for name in names or ()
@@ -190,7 +191,7 @@ def _folder_tasks(folder: Path, normal: str | None, size: int) -> list[Task]:
     if normal is not None and len(pictures.target_names) > 1:
         y = pictures.target != pictures.target_names.index(normal)
     name = ":".join(filter(None, (str(folder.resolve()), normal, str(size))))
-    return array_tasks(pictures.images, y, 3, name)
+    return array_tasks(pictures.images, y, 3, printable(name))
 
 
 def _report(rows: Any, metric: str, pyod: bool, form: str) -> Iterator[str]:

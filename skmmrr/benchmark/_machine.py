@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from skmmrr._device import resolve_device
+from skmmrr.core.devices import resolve_device
 
 _PACKAGES = ("skmmrr", "torch", "scikit-learn", "numpy", "pyod")
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skmmrr._pandas import import_pandas
-from skmmrr._validation import check_integer
+from skmmrr.core.validation import check_integer
 from skmmrr.benchmark.detectors import as_candidates
 from skmmrr.benchmark.results import Row
 from skmmrr.benchmark.runner import Cell, measure_all

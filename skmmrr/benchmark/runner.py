@@ -1,5 +1,7 @@
 """Every detector on every task with every seed, each a row of a CSV file as soon as it is known."""
 
+import hashlib
+import io
 import json
 import os
 import re
@@ -7,6 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,12 +23,18 @@ from sklearn.base import clone
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tqdm.auto import tqdm
 
-from skmmrr._training import TrainingInterrupted
+from skmmrr.core.files import write_atomically
+from skmmrr.core.training import TrainingInterrupted
 from skmmrr.benchmark._machine import device_of, machine, peak_memory, versions
 from skmmrr.benchmark.detectors import Candidate, as_candidates
 from skmmrr.benchmark.results import ResultsFile, Row, row_key
 from skmmrr.benchmark.tasks import Split, Task
 from skmmrr.metrics import anomaly_score, aupro_score, pixel_roc_auc_score, precision_at_n
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 Scores = dict[str, NDArray[np.float64]]
 
@@ -71,7 +80,8 @@ def run(
     """Measure detectors, and append the rows to a CSV file as they are known.
 
     What the file has already is not run again: after an interruption, even a kill, the same call
-    goes on where it stopped. A fit that fails is a row with its traceback.
+    goes on where it stopped. A fit that fails is a row with its traceback. The file is locked while
+    a run writes it.
 
     Parameters
     ----------
@@ -91,7 +101,8 @@ def run(
     retry : bool, default=False
         Whether to run again what failed.
     scores : path-like, default=None
-        Folder for the labels and anomaly scores of every row, for ROC curves.
+        Folder for the labels and anomaly scores of every row, for ROC curves. They are on disk
+        before their row is.
     verbose : int, default=1
         0 shows no progress.
 
@@ -104,6 +115,8 @@ def run(
     ------
     ValueError
         If the file has rows of the same names made with other parameters.
+    BlockingIOError
+        If another run writes the file.
 
     Examples
     --------
@@ -120,17 +133,42 @@ def run(
     candidates, tasks = as_candidates(detectors), list(tasks)
     cells = [Cell(t, c, seed) for seed in seeds for t in tasks for c in candidates]
     keys = {row_key(row) for cell in cells for row in cell.identities()}
-    file = ResultsFile(out)
-    if retry:
-        file.drop_failed(keys)
-    missing = [cell for cell in cells if _lacks(file, cell)]
     folder = None if scores is None else Path(scores)
-    for rows, found in measure_all(missing, n_jobs, verbose):
-        known = {row_key(row) for row in file.rows}
-        file.add(row for row in rows if row_key(row) not in known)
-        if folder is not None:
-            _save_scores(folder, rows, found)
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+    with _locked(Path(out)):
+        file = ResultsFile(out)
+        if retry:
+            file.drop_failed(keys)
+        missing = [cell for cell in cells if _lacks(file, cell)]
+        for rows, found in measure_all(missing, n_jobs, verbose):
+            known = {row_key(row) for row in file.rows}
+            new = [row for row in rows if row_key(row) not in known]
+            if folder is not None:
+                _save_scores(folder, new, found)
+            file.add(new)  # last: a kill before it leaves a cell to be run again
     return [row for row in file.rows if row_key(row) in keys]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """The lock of a file for one run, where the system has locks; it goes with the process.
+
+    It is on a file of its own, since a retry replaces the file of results.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("ab") as lock:
+        try:
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BlockingIOError(
+                f"Another run writes {path}, and two would measure the same cells. Wait until it "
+                "ends, or name another file."
+            ) from None
+        except OSError:  # a network's file system without locks
+            pass
+        yield
 
 
 def measure_all(
@@ -277,9 +315,15 @@ def _lacks(file: ResultsFile, cell: Cell) -> bool:
 
 
 def _save_scores(folder: Path, rows: list[Row], scores: Scores) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     for row in rows:
         if not row["error"]:
             y, found = scores[row["detector"]]
-            name = re.sub(r"[^\w.+-]+", "_", "__".join(row_key(row)))
-            np.savez_compressed(folder / f"{name}.npz", key=row_key(row), y=y, anomaly_score=found)
+            content = io.BytesIO()
+            np.savez_compressed(content, key=row_key(row), y=y, anomaly_score=found)
+            write_atomically(folder / f"{_file_name(row_key(row))}.npz", content.getvalue())
+
+
+def _file_name(key: tuple[str, ...]) -> str:
+    """A name of a key's own, as short as file systems want it."""
+    digest = hashlib.sha256("\0".join(key).encode()).hexdigest()[:8]
+    return re.sub(r"[^\w.+-]+", "_", "__".join(key))[:150] + f"__{digest}"

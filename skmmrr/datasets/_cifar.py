@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from skmmrr._validation import check_option
+from skmmrr.core.validation import check_option
 from skmmrr.datasets._home import corrupt, find_file
 
 _BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from skmmrr._validation import check_option
+from skmmrr.core.validation import check_option
 from skmmrr.datasets._home import get_data_home
 
 _IDX_FILES = (

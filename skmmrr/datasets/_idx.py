@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skmmrr._validation import check_option
+from skmmrr.core.validation import check_option
 from skmmrr.datasets._home import corrupt, find_file
 
 _UNSIGNED_BYTES = 8

@@ -1,24 +1,30 @@
 """Folders of images: any, and MVTec AD's."""
 
 import os
+import stat
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 from sklearn.utils import Bunch
 
-from skmmrr._validation import check_integer, check_option
+from skmmrr.core.validation import check_integer, check_option
 from skmmrr.datasets._home import corrupt, get_data_home
 
 PathLike = str | os.PathLike[str]
 
 _MODES = {"color": "RGB", "grey": "L"}
 _MVTEC_SIDE = 256
-# Pillow writes these, or knows them by name alone.
-_UNREADABLE = {"no picture", "BUFR", "GRIB", "HDF5", "MPEG", "PALM", "PDF"}
+# Those of pictures that Pillow decodes itself; for others, such as EPS, it starts programs.
+_FORMATS = (
+    *("PNG", "JPEG", "MPO", "TIFF", "BMP", "DIB", "GIF", "WEBP", "AVIF", "JPEG2000", "PPM"),
+    *("ICO", "PCX", "PSD", "QOI", "SGI", "TGA"),
+)
+_BITS_PER_SAMPLE = 258  # a tag of TIFF
 
 
 def check_size_and_mode(size: Any, mode: Any, owner: str) -> None:
@@ -35,13 +41,13 @@ def check_size_and_mode(size: Any, mode: Any, owner: str) -> None:
 
 
 def read_image(path: PathLike, size: tuple[int, int] | None, mode: str) -> NDArray[np.uint8]:
-    """Read a picture of any format, size and mode that Pillow knows.
+    """Read a picture of any size and mode, of a format that Pillow decodes itself.
 
     Parameters
     ----------
     path : path-like
-        File. A rotation in its EXIF data is applied; of several frames the first is taken;
-        transparency is dropped, and 16 bits a pixel are brought to 8.
+        Regular file. A rotation in its EXIF data is applied; of several frames the first is taken;
+        transparency is dropped; integers of 16 bits and floats in [0, 1] are brought to 8 bits.
     size : tuple (height, width) or None
         To which it is resized, filtered against aliasing; None keeps its own.
     mode : {"color", "grey"}
@@ -53,33 +59,76 @@ def read_image(path: PathLike, size: tuple[int, int] | None, mode: str) -> NDArr
     Raises
     ------
     ValueError
-        If the file is no picture, or damaged; its name is in the message.
+        If the file is no picture, damaged, of more pixels than Pillow allows, or of values whose
+        range is not known; its name is in the message.
+    OSError
+        If there is no such file, or it may not be read.
     """
-    image = _eight_bits(_open(Path(path)))
+    path = Path(path)
+    image, white = _open(path)
+    image = _eight_bits(image, white, path)
     if image.mode in ("P", "PA"):  # Pillow warns of palettes with transparency
         image = image.convert("RGBA")
-    image = image.convert(_MODES[mode])
+    try:
+        image = image.convert(_MODES[mode])
+    except ValueError as error:  # of LAB
+        raise ValueError(
+            f"{path} has pixels of Pillow's mode {image.mode!r}, which it does not convert to "
+            f"{_MODES[mode]!r}. Save the picture as RGB or grey."
+        ) from error
     if size is not None:
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
     return np.asarray(image)
 
 
-def _open(path: Path) -> Image.Image:
-    """The picture in a file, upright."""
+def _open(path: Path) -> tuple[Image.Image, int | None]:
+    """The picture in a regular file, upright, and what white is in integers of more than 8 bits."""
+    if not stat.S_ISREG(path.stat().st_mode):  # to open a FIFO would wait for its writer
+        raise ValueError(
+            f"{path} is not a regular file (it is a folder, FIFO, socket or device) and is not "
+            "read. Put a picture in its place, or leave it out."
+        )
+    Image.init()
+    formats = [name for name in _FORMATS if name in Image.OPEN]
     try:
-        with Image.open(path) as opened:
-            return ImageOps.exif_transpose(opened)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=formats) as opened:
+                return ImageOps.exif_transpose(opened), _white(opened)
     except (FileNotFoundError, PermissionError):
         raise
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise corrupt(path, str(error)) from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(
+            f"{path} is not read: {error} Save the picture smaller, or raise "
+            "PIL.Image.MAX_IMAGE_PIXELS for pictures that you trust."
+        ) from error
+    except Exception as error:  # of a decoder: a damaged file can make it raise anything
+        raise corrupt(path, str(error) or type(error).__name__) from error
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Integers of 16 or 32 bits to 8: Pillow's own conversion would clip them."""
-    if not image.mode.startswith("I"):
+def _white(opened: Image.Image) -> int | None:
+    """The value of white in integers of more than 8 bits; None where the file does not tell it."""
+    if opened.mode.startswith("I;16"):
+        (bits,) = getattr(opened, "tag_v2", {}).get(_BITS_PER_SAMPLE, (16,))  # or 12
+        return 2**bits - 1
+    return 65535 if opened.mode == "I" and opened.format in ("PNG", "PPM") else None
+
+
+def _eight_bits(image: Image.Image, white: int | None, path: Path) -> Image.Image:
+    """Wider integers, and floats in [0, 1], to 8 bits: Pillow's own conversion would clip them."""
+    if image.mode != "F" and not image.mode.startswith("I"):
         return image
-    return Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    if image.mode == "F" and low >= 0 and high <= 1:
+        return Image.fromarray(np.rint(values * 255).astype(np.uint8))
+    if white is None:
+        raise ValueError(
+            f"{path} has pixels of Pillow's mode {image.mode!r} from {low} to {high}, and does not "
+            "say which values are black and white. Save the picture with 8 or 16 bits a channel, "
+            "or as floats in [0, 1]."
+        )
+    return Image.fromarray((values.astype(np.int64) * 255 // white).astype(np.uint8))
 
 
 def load_image_folder(
@@ -90,7 +139,7 @@ def load_image_folder(
     Parameters
     ----------
     folder : path-like
-        Files that are no pictures by their extension are passed over.
+        Files that are no pictures by their extension are skipped.
     size : tuple (height, width), default=None
         To which images are resized. None wants them all of one size.
     mode : {"color", "grey"}, default="color"
@@ -110,7 +159,7 @@ def load_image_folder(
     FileNotFoundError
         If there is no such folder, no image in it, or a folder in it is empty.
     ValueError
-        If a file is damaged, or images differ in size and none is asked for.
+        If a file cannot be read as a picture, or images differ in size and none is asked for.
 
     Examples
     --------
@@ -233,7 +282,7 @@ def _read_masks(folder: Path, paths: Sequence[Path], size: tuple[int, int]) -> N
 
 def _read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool]:
     """A mask at a size; a pixel is abnormal if any part of it is: small defects must not vanish."""
-    image = _open(path)
+    image, _ = _open(path)
     if image.mode not in ("1", "L", "F") and not image.mode.startswith("I"):
         image = image.convert("RGB")
     mask = np.asarray(image) != 0
@@ -250,10 +299,12 @@ def pictures_in(folder: Path, pattern: str) -> list[Path]:
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no folder {folder}, or it is not a folder.")
     extensions = Image.registered_extensions()
-    formats = {p: extensions.get(p.suffix.lower(), "no picture") for p in folder.glob(pattern)}
-    paths = sorted(path for path, name in formats.items() if name not in _UNREADABLE)
+    named = (p for p in folder.glob(pattern) if extensions.get(p.suffix.lower()) in _FORMATS)
+    paths = sorted(path for path in named if not path.is_dir())
     if not paths:
-        raise FileNotFoundError(f"The folder {folder} has no images of a format that Pillow reads.")
+        raise FileNotFoundError(
+            f"The folder {folder} has no images of a format that is read: {', '.join(_FORMATS)}."
+        )
     return paths
 
 

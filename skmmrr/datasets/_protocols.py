@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from skmmrr._labels import is_anomaly
+from skmmrr.core.labels import is_anomaly
 
 Split = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
 

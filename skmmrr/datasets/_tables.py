@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skmmrr._labels import is_anomaly
+from skmmrr.core.labels import is_anomaly
 from skmmrr._pandas import import_pandas
 from skmmrr.datasets._home import corrupt, get_data_home
 

@@ -1,4 +1,4 @@
-"""Pictures of a folder in and out of a detector; what cannot be read is told and skipped."""
+"""Pictures of a folder in and out of a detector; what cannot be read is reported and skipped."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from skmmrr.datasets._images import pictures_in, read_image
+from skmmrr.inspection._overlay import is_overlay
 
 _FILES_AT_A_TIME = 128
 
@@ -86,7 +87,7 @@ def readable_pictures(
     sound = []
     for path in tqdm(paths, "reading", disable=not verbose):
         try:
-            read_image(path, size, mode)
+            _read(path, size, mode)
             sound.append(path)
         except (ValueError, OSError) as error:
             skipped.append(Finding(path, error=str(error)))
@@ -135,11 +136,18 @@ def read_pictures(detector: Any, paths: Sequence[Path]) -> tuple[dict[Path, str]
     errors, images = {}, []
     for path in paths:
         try:
-            images.append(read_image(path, size, mode))
+            images.append(_read(path, size, mode))
             errors[path] = ""
         except (ValueError, OSError) as error:
             errors[path] = str(error)
     return errors, np.stack(images) if images else np.empty((0, *size), np.uint8)
+
+
+def _read(path: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
+    image = read_image(path, size, mode)
+    if is_overlay(path):
+        raise ValueError("It is an overlay that skmmrr score wrote.")
+    return image
 
 
 def taken_images(detector: Any) -> tuple[tuple[int, int], str]:
@@ -170,5 +178,8 @@ def _findings(detector: Any, errors: dict[Path, str], images: NDArray[Any]) -> I
 def _files(folder: Path) -> tuple[list[Path], list[Finding]]:
     """Pictures by their extension, and all other files."""
     paths = pictures_in(folder, "**/*")
-    others = sorted({path for path in folder.glob("**/*") if path.is_file()} - set(paths))
-    return paths, [Finding(path, error="The extension is that of no picture.") for path in others]
+    files = {path for path in folder.glob("**/*") if not path.is_dir()}
+    others = sorted(files - set(paths))
+    return paths, [
+        Finding(p, error="Its extension is not of a picture format that is read.") for p in others
+    ]

@@ -1,16 +1,19 @@
 """Where a picture is abnormal: boxes, and the map over the picture."""
 
+import errno
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, PngImagePlugin
 from scipy import ndimage
 
 from skmmrr.plot._pyplot import pyplot
 
 _SHARE = 0.5  # of the highest value of a map: what is above belongs to a region
 _RED = (230, 30, 30)
+_MARK = ("Software", "skmmrr overlay")  # in the PNG, so it stays with the file wherever that goes
 
 
 def abnormal_boxes(
@@ -100,3 +103,24 @@ def draw_overlay(
     for left, top, right, bottom in boxes or ():
         pen.rectangle((left, top, right - 1, bottom - 1), outline=_RED, width=width)
     return overlay
+
+
+def save_overlay(overlay: Image.Image, path: Path) -> None:
+    """Write an overlay as PNG, marked as one; in place of nothing but another."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not is_overlay(path):
+        raise FileExistsError(errno.EEXIST, "A file of that name is not an overlay", str(path))
+    info = PngImagePlugin.PngInfo()
+    info.add_text(*_MARK)
+    overlay.save(path, format="PNG", pnginfo=info)
+
+
+def is_overlay(path: Path) -> bool:
+    """Whether a file was written by :func:`save_overlay`."""
+    if not path.is_file():
+        return False
+    try:
+        with Image.open(path, formats=["PNG"]) as opened:
+            return bool(opened.info.get(_MARK[0]) == _MARK[1])
+    except Exception:  # of another format, or whatever a damaged file makes the decoder raise
+        return False

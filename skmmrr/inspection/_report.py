@@ -16,6 +16,7 @@ import skmmrr
 from skmmrr.core.files import write_atomically
 from skmmrr.datasets._images import read_image
 from skmmrr.inspection._folder import Finding, read_pictures
+from skmmrr.inspection._names import printable
 from skmmrr.inspection._overlay import abnormal_boxes, draw_overlay
 from skmmrr.plot import ScoreHistogramDisplay
 
@@ -95,10 +96,10 @@ def write_report(
     )
     scale = map_scale(detector, ranked)
     page = _PAGE.substitute(
-        title=html.escape(title),
+        title=_text(title),
         summary="".join(_summary(detector, ranked, skipped)),
         histogram=_histogram(detector, ranked),
-        explanation=html.escape(explanation),
+        explanation=_text(explanation),
         cards="".join(_card(detector, finding, scale) for finding in ranked[:most]),
         skipped=_skipped(skipped),
         version=skmmrr.__version__,
@@ -137,7 +138,7 @@ def _summary(detector: Any, ranked: Sequence[Finding], skipped: Sequence[Finding
         "finest detail": f"{_finest_detail(detector)} pixels of these",
     }
     for name, value in rows.items():
-        yield f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>"
+        yield f"<tr><th>{name}</th><td>{_text(value)}</td></tr>"
 
 
 def _card(detector: Any, finding: Finding, scale: float) -> str:
@@ -148,7 +149,7 @@ def _card(detector: Any, finding: Finding, scale: float) -> str:
     pictures = "".join(f'<img alt="" src="{_embedded(picture)}"> ' for picture in shown)
     verdict = '<span class="abnormal">abnormal</span>' if finding.abnormal else "normal"
     p_value = "" if np.isnan(finding.p_value) else f", p = {finding.p_value:.3g}"
-    name = html.escape("/".join(finding.path.parts[-2:]))
+    name = _text("/".join(finding.path.parts[-2:]))
     caption = f"{name}<br>{verdict}, score {finding.anomaly_score:.5g}{p_value}"
     return f"<figure>{pictures}<figcaption>{caption}</figcaption></figure>"
 
@@ -168,10 +169,13 @@ def _skipped(skipped: Sequence[Finding]) -> str:
     if not skipped:
         return ""
     rows = "".join(
-        f"<tr><td>{html.escape(f.path.name)}</td><td>{html.escape(f.error)}</td></tr>"
-        for f in skipped
+        f"<tr><td>{_text(f.path.name)}</td><td>{_text(f.error)}</td></tr>" for f in skipped
     )
     return f"<h2>Files that were skipped</h2><table>{rows}</table>"
+
+
+def _text(value: str) -> str:
+    return html.escape(printable(value))
 
 
 def _embedded(picture: Image.Image) -> str:

@@ -1,10 +1,13 @@
 """The command: help that teaches, and no traceback where data or a package is missing."""
 
+import os
 import sys
 
 import pytest
+from PIL import Image
 
 from skmmrr.benchmark.__main__ import main
+from skmmrr.benchmark.results import read_rows
 
 
 def run(monkeypatch, *arguments):
@@ -56,3 +59,17 @@ def test_a_table_of_ones_own_with_and_without_labels(monkeypatch, capsys, tmp_pa
     assert "| mean | 1.000 |" in capsys.readouterr().out
     run(monkeypatch, *options)
     assert "| data | protocol |" in capsys.readouterr().out  # nothing to rank by, and no crash
+
+
+def test_a_folder_may_have_a_name_that_is_not_text(monkeypatch, capsys, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9\r")
+    folder.mkdir()
+    for i in range(9):
+        Image.new("L", (4, 4), i).save(folder / f"{i}.png")
+    out = tmp_path / "r.csv"
+    options = ["--folder", str(folder), "--size", "4", "--detectors", "KDE", "--quiet"]
+    run(monkeypatch, "run", *options, "--out", str(out), "--scores", str(tmp_path / "s"))
+    rows = read_rows(out)
+    assert [row["error"] for row in rows] == [""] * 3
+    assert r"/caf\udce9\r:4" in rows[0]["dataset"]
+    assert len(list((tmp_path / "s").iterdir())) == 3

@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.svm import OneClassSVM
 
 from skmmrr import MMRRDetector
-from skmmrr._training import TrainingInterrupted
+from skmmrr.core.training import TrainingInterrupted
 from skmmrr.benchmark import Candidate, Split, Task, find_tasks, run
 from skmmrr.benchmark.results import COLUMNS, KEY, ResultsFile, read_rows
 
@@ -36,6 +36,14 @@ class Interrupted(OutlierMixin, BaseEstimator):
 
 def keys(rows):
     return [tuple(str(row[c]) for c in KEY) for row in rows]
+
+
+def keys_of_scores(folder):
+    found = []
+    for path in folder.glob("*.npz"):
+        with np.load(path) as arrays:
+            found.append(tuple(arrays["key"].tolist()))
+    return found
 
 
 @pytest.fixture
@@ -184,10 +192,11 @@ def test_workers_and_a_dask_cluster_give_the_same_rows(two_digits, tmp_path):
 
 
 def test_a_killed_run_goes_on(tmp_path):
-    """SIGKILL in the middle: the rerun completes, with each cell exactly once."""
-    out = tmp_path / "r.csv"
+    """SIGKILL in the middle: the rerun completes, with each cell exactly once, and its scores."""
+    out, scores = tmp_path / "r.csv", tmp_path / "scores"
     command = [sys.executable, "-m", "skmmrr.benchmark", "run", "--data", "digits", "--quiet"]
     command += ["--detectors", "KDE", "--classes", *"01234", "--seeds", *"0123", "--out", str(out)]
+    command += ["--scores", str(scores)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while not out.exists() or len(out.read_text().splitlines()) < 3:
         assert process.poll() is None
@@ -196,10 +205,55 @@ def test_a_killed_run_goes_on(tmp_path):
     process.wait()
     before = read_rows(out) if out.read_text().endswith("\n") else []
     assert len(before) < 20
+    assert set(keys(before)) <= set(keys_of_scores(scores))
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(set(keys(rows))) == 20
+    assert sorted(keys(rows)) == sorted(keys_of_scores(scores))
+
+
+def test_a_row_is_written_after_its_scores(two_digits, tmp_path, monkeypatch):
+    out, scores = tmp_path / "r.csv", tmp_path / "scores"
+
+    def kill(*arguments):
+        raise KeyboardInterrupt
+
+    for place, n_scores in (("write_atomically", 0), ("ResultsFile.add", 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"skmmrr.benchmark.runner.{place}", kill)
+            with pytest.raises(KeyboardInterrupt):
+                run(two_digits, ["KDE"], out=out, scores=scores, verbose=0)
+        assert (len(read_rows(out)), len(list(scores.iterdir()))) == (0, n_scores)
+    rows = run(two_digits, ["KDE"], out=out, scores=scores, verbose=0)
+    assert sorted(keys(rows)) == sorted(keys_of_scores(scores))
+
+
+def test_every_row_has_a_file_of_scores_of_its_own(two_digits, tmp_path):
+    """Names that differ in what no file name has, or are longer than one may be."""
+    classes = ("a/b", "a b", "a" * 300, "a" * 300 + "b")
+    tasks = [Task("d", "p", name, two_digits[0].load) for name in classes]
+    rows = run(tasks, ["KDE"], out=tmp_path / "r.csv", scores=tmp_path / "s", verbose=0)
+    assert sorted(keys(rows)) == sorted(keys_of_scores(tmp_path / "s"))
+    assert len(rows) == 4
+
+
+@pytest.mark.parametrize("retry", [False, True])  # a retry replaces the file
+def test_two_runs_do_not_write_one_file(two_digits, tmp_path, retry):
+    out = tmp_path / "r.csv"
+    run(two_digits[:1], [Failing()], out=out, verbose=0)
+
+    def load(seed):  # while the outer run holds the file
+        with pytest.raises(BlockingIOError, match=r"Another run writes .*r.csv.*another file"):
+            run(two_digits, ["KDE"], out=out, verbose=0)
+        run(two_digits[:1], ["KDE"], out=tmp_path / "other.csv", verbose=0)
+        return two_digits[0].load(seed)
+
+    tasks = [*two_digits[:1], Task("d", "p", "c", load)]
+    rows = run(tasks, [Failing(), "KDE"], out=out, retry=retry, verbose=0)
+    assert [row["class"] for row in rows if not row["error"]] == ["0", "c"]
+    assert len(read_rows(out)) == len(set(keys(rows))) == 4
+    assert len(run(two_digits, ["KDE"], out=out, verbose=0)) == 2  # the lock is gone
 
 
 def test_scores_are_kept_on_request(two_digits, tmp_path):

@@ -1,9 +1,12 @@
 """Pictures of any kind, and MVTec AD's folders."""
 
+import os
+import struct
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from skmmrr.datasets import load_image_folder, load_mvtec_ad
 
@@ -72,6 +75,116 @@ def test_a_damaged_picture_is_named(tmp_path, content):
     path.write_bytes(path.read_bytes()[:200] if content is None else content)
     with pytest.raises(ValueError, match=r"half.png is damaged"):
         load_image_folder(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.bmp", "a.gif", "a.jpg", "a.png", "a.tif", "a.webp", "a.avif"])
+def test_whatever_a_decoder_raises_names_the_file(tmp_path, monkeypatch, name):
+    """Bytes are changed here and there, mostly in the header."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10_000)
+    rng = np.random.default_rng(0)
+    path = save(tmp_path / name)
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    messages = []
+    for _ in range(100):
+        damaged = content.copy()
+        places = (len(damaged) * rng.random(4) ** 3).astype(int)
+        damaged[places] = rng.integers(256, size=4)
+        path.write_bytes(damaged.tobytes())
+        try:
+            load_image_folder(tmp_path)
+        except ValueError as error:
+            messages.append(str(error))
+    assert len(messages) > 10
+    assert all(name in message for message in messages)
+
+
+@pytest.mark.parametrize("limit", [50, 150])  # Pillow raises above twice its limit, else warns
+def test_a_picture_over_pillows_limit_is_named(tmp_path, monkeypatch, limit):
+    save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(
+        ValueError, match=r"huge.png is not read: Image size \(192 pixels\) exceeds"
+    ):
+        load_image_folder(tmp_path)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 192)
+    assert len(load_image_folder(tmp_path).images) == 1
+
+
+def test_what_is_not_a_regular_file_is_not_opened(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    link = tmp_path / "pictures" / "link.png"
+    link.symlink_to(save(tmp_path / "file.png"))
+    assert load_image_folder(link.parent).paths == [link]
+    os.mkfifo(tmp_path / "pictures" / "pipe.png")
+    with pytest.raises(ValueError, match=r"pipe.png is not a regular file"):
+        load_image_folder(link.parent)  # which would wait for ever
+    (tmp_path / "folder.png").mkdir()
+    save(tmp_path / "folder.png" / "a.png")
+    names = {path.name for path in load_image_folder(tmp_path / "folder.png").paths}
+    assert names == {"a.png"}
+
+
+def test_no_program_is_started_for_a_picture(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *a, **k: started.append(a))
+    save(tmp_path / "drawing.eps")
+    with pytest.raises(FileNotFoundError, match="no images of a format that is read: PNG, JPEG"):
+        load_image_folder(tmp_path)
+    (tmp_path / "drawing.eps").rename(tmp_path / "drawing.png")
+    with pytest.raises(ValueError, match=r"drawing.png is damaged or of another format"):
+        load_image_folder(tmp_path)
+    assert not started
+
+
+# Modes of more than 8 bits
+
+GREY = PICTURE[..., 0]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.pgm", "a.jp2"])
+def test_sixteen_bits_are_brought_to_eight(tmp_path, name):
+    save(tmp_path / name, GREY.astype(np.uint16) * 257)
+    assert_array_equal(load_image_folder(tmp_path, mode="grey").images[0], GREY)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.pfm"])
+def test_floats_between_0_and_1_are_brought_to_eight_bits(tmp_path, name):
+    save(tmp_path / name, GREY.astype(np.float32) / 255)
+    assert_array_equal(load_image_folder(tmp_path, mode="grey").images[0], GREY)
+
+
+def test_a_tiff_of_twelve_bits_tells_its_white(tmp_path):
+    entries = [(256, 4, 2), (257, 4, 1), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 200)]
+    entries += [(277, 3, 1), (278, 4, 1), (279, 4, 3)]
+    header = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    tags = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    pixels = bytes([0xFF, 0xF8, 0x00])  # 4095 and 2048
+    (tmp_path / "a.tif").write_bytes((header + tags).ljust(200, b"\0") + pixels)
+    assert load_image_folder(tmp_path, mode="grey").images.tolist() == [[[255, 127]]]
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (GREY.astype(np.int32) * 2**20, r"a.tif has pixels of Pillow's mode 'I' from \d+ to \d+"),
+        (GREY.astype(np.float32), r"'F' from \d\.0 to 25\d\.0, .* as floats in \[0, 1\]"),
+        (np.array([[0, 1.0001]], np.float32), r"'F' from 0\.0 to 1\.0001"),
+        (np.array([[0, np.nan]], np.float32), r"'F' from nan to nan"),
+    ],
+)
+def test_a_range_that_is_not_known_is_refused(tmp_path, array, message):
+    save(tmp_path / "a.tif", array)
+    with pytest.raises(ValueError, match=message):
+        load_image_folder(tmp_path)
+
+
+def test_a_mode_that_pillow_does_not_convert_is_named(tmp_path):
+    Image.new("LAB", (4, 4)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a.tif has pixels of Pillow's mode 'LAB'"):
+        load_image_folder(tmp_path, mode="grey")
+
+
+# Folders
 
 
 def test_a_folder_without_pictures_is_named(tmp_path):

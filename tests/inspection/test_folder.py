@@ -1,22 +1,30 @@
-"""Folders with everything that folders have: read if Pillow can, told and skipped if not."""
+"""Folders with everything that folders have: read if Pillow can, reported and skipped if not."""
 
 import base64
 import csv
+import importlib.util
+import os
 import re
+import subprocess
 import sys
+import tempfile
+import warnings
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 import skmmrr
 from skmmrr import MMRRDetector, Network
 from skmmrr.__main__ import main
 from skmmrr.baselines import KDEDetector
 from skmmrr.inspection import score_folder, training_pictures, write_report
+from skmmrr.inspection._outputs import check_output
 
 RNG = np.random.default_rng(0)
+ROOT = Path(skmmrr.__file__).parents[1]
 
 
 def picture(defect=False):
@@ -53,6 +61,43 @@ def zoo(tmp_path):
     exif[0x0112] = 6  # to be turned
     picture(defect=True).save(folder / "turned.jpg", exif=exif)
     return folder.parent
+
+
+@pytest.fixture
+def hostile(tmp_path, monkeypatch):
+    """Six sound pictures, two of them with names that are no text, among files to be wary of."""
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    for name in (
+        "a.png",
+        "=cmd.png",
+        "-cmd.png",
+        "new\rline;=cmd.png",
+        os.fsdecode(b"caf\xe9.png"),
+    ):
+        picture().save(name, format="PNG")
+    Image.fromarray(RNG.random((24, 20), np.float32)).save("float.tiff")
+    Image.fromarray(np.full((24, 20), 2**30, np.int32)).save("int32.tiff")
+    Image.new("L", (1000, 1000)).save("huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    picture().save("drawing.eps")
+    picture().save("disguised.eps")
+    os.rename("disguised.eps", "disguised.png")
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *a, **k: pytest.fail("it is run"))
+    os.mkfifo("pipe.png")
+    os.symlink("nowhere", "broken.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def maps():
+    """A small detector that has anomaly maps."""
+    images = np.stack([np.asarray(picture().resize((10, 12))) for _ in range(40)])
+    sizes = {"width": 8, "n_blocks": 1, "n_estimators": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it could learn on
+        return MMRRDetector(3, max_iter=30, random_state=0, **sizes).fit(images)
 
 
 @pytest.fixture
@@ -128,12 +173,8 @@ def test_the_report_is_one_file_with_its_pictures(detector, zoo, tmp_path):
     assert "deep/turned.jpg" in page.text
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_maps_overlays_and_boxes(monkeypatch, good, zoo, tmp_path, capsys):
-    images = skmmrr.preprocessing.LoadImages((12, 10)).transform(sorted(good.iterdir()))
-    sizes = {"network": Network(width=8), "n_estimators": 1}
-    small = MMRRDetector(3, max_iter=30, random_state=0, **sizes).fit(images)
-    small.save(tmp_path / "model")
+def test_maps_overlays_and_boxes(monkeypatch, maps, zoo, tmp_path, capsys):
+    maps.save(tmp_path / "model")
     out = [tmp_path / name for name in ("scores.csv", "overlays", "report.html")]
     options = ["--csv", out[0], "--overlays", out[1], "--report", out[2], "--quiet"]
     run(monkeypatch, "score", tmp_path / "model", zoo, *options)
@@ -150,6 +191,97 @@ def test_maps_overlays_and_boxes(monkeypatch, good, zoo, tmp_path, capsys):
     captured = capsys.readouterr()
     assert "Skipped" in captured.err
     assert "of 5 pictures are abnormal" in captured.err
+
+
+def test_a_hostile_folder_is_scored_and_reported(monkeypatch, maps, hostile, tmp_path, capsys):
+    maps.save(tmp_path / "model")
+    out = [tmp_path / name for name in ("scores.csv", "overlays", "report.html")]
+    options = ["--csv", out[0], "--overlays", out[1], "--report", out[2], "--quiet"]
+    run(monkeypatch, "score", tmp_path / "model", ".", *options)
+    with out[0].open(newline="") as file:
+        rows = {row["path"]: row for row in csv.DictReader(file)}
+    sound = {
+        "a.png",
+        "'=cmd.png",
+        "'-cmd.png",
+        r"new\rline;=cmd.png",
+        r"caf\udce9.png",
+        "float.tiff",
+    }
+    skipped = {"int32.tiff", "huge.png", "drawing.eps", "disguised.png", "pipe.png", "broken.png"}
+    assert {name for name, row in rows.items() if not row["error"]} == sound
+    assert {name for name, row in rows.items() if row["error"]} == skipped
+    assert len(list(out[1].iterdir())) == len(sound)
+    page = Sources()
+    page.feed(out[2].read_text())
+    assert all(name.strip("'") in page.text for name in sound | skipped)
+    told = capsys.readouterr().err
+    assert all(f"Skipped {name}: " in told for name in skipped)
+    assert "of 6 pictures are abnormal" in told
+
+
+def test_a_hostile_folder_is_learned(monkeypatch, hostile, tmp_path, capsys):
+    out = tmp_path / "model"
+    run(monkeypatch, "fit", ".", "--out", out, "--detector", "KDE", "--size", "8", "--quiet")
+    assert "Learned 6 pictures" in capsys.readouterr().out
+
+
+def test_no_name_stops_a_terminal_of_another_encoding(detector, tmp_path):
+    """Not even with its encoding strict, as where output is piped."""
+    (tmp_path / "new").mkdir()
+    for name in ("\N{SNOWMAN}.png", "\x1b[2J.png", os.fsdecode(b"\xff.png")):
+        picture().save(tmp_path / "new" / name, format="PNG")
+    detector.save(tmp_path / "model")
+    command = [sys.executable, "-m", "skmmrr", "score", tmp_path / "model", "new", "--quiet"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii:strict", "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    for name in (rb"\u2603.png", rb"\x1b[2J.png", rb"\udcff.png"):
+        assert b'"new/' + name + b'"' in result.stdout
+
+
+def test_overlays_are_not_scored_or_learned(monkeypatch, maps, good, tmp_path, capsys):
+    maps.save(tmp_path / "model")
+    score = ["score", tmp_path / "model", good, "--quiet", "--csv", good / "scores.csv"]
+    for _ in range(2):
+        run(monkeypatch, *score, "--overlays", good / "maps")
+        assert "of 40 pictures are abnormal" in capsys.readouterr().err
+    (good / "maps" / "00.png.png").rename(good / "elsewhere.png")
+    assert len(training_pictures(good, (12, 10))[0]) == 40
+    errors = {finding.path.name: finding.error for finding in score_folder(maps, good)}
+    assert errors["elsewhere.png"] == "It is an overlay that skmmrr score wrote."
+    assert sum(bool(error) for error in errors.values()) == 40 + 1  # and the table
+
+
+def test_scores_remain_where_an_overlay_cannot_be_written(monkeypatch, maps, tmp_path, capsys):
+    """Its name is too long, or that of a picture: `a.png.png` is the overlay of `a.png`."""
+    maps.save(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "new").mkdir()
+    names = ["a.png", "a.png.png", "b" * 251 + ".png"]
+    for name in names:
+        picture().save(tmp_path / "new" / name)
+    content = (tmp_path / "new" / "a.png.png").read_bytes()
+    options = ["--overlays", "new", "--csv", "scores.csv", "--quiet"]
+    run(monkeypatch, "score", "model", "new", *options)
+    told = capsys.readouterr().err
+    assert "No overlay of new/a.png: A file of that name is not an overlay." in told
+    assert f"No overlay of new/{names[2]}: File name too long." in told
+    assert "of 3 pictures are abnormal" in told
+    assert (tmp_path / "new" / "a.png.png").read_bytes() == content
+    assert len(list((tmp_path / "new").iterdir())) == 3 + 1
+
+
+def test_a_folder_in_which_nothing_can_be_read(monkeypatch, maps, tmp_path, capsys):
+    maps.save(tmp_path / "model")
+    folder = tmp_path / "bad"
+    folder.mkdir()
+    (folder / "text.png").write_text("no picture")
+    out = tmp_path / "scores.csv"
+    run(monkeypatch, "score", tmp_path / "model", folder, "--csv", out, "--overlays", tmp_path)
+    assert "text.png is damaged" in out.read_text()
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "fit", folder, "--out", tmp_path / "m", "--quiet")
+    assert f"No picture of {folder} could be read" in capsys.readouterr().err
 
 
 def test_fit_and_score(monkeypatch, good, zoo, tmp_path, capsys):
@@ -176,16 +308,90 @@ def test_fit_and_score(monkeypatch, good, zoo, tmp_path, capsys):
         (["score", "model", "good", "--csv", "no/s.csv"], "no folder no to write to"),
         (["score", "model", "good", "--report", "good"], "good is a folder"),
         (["score", "model", "good", "--overlays", "maps"], "KDEDetector has no anomaly maps"),
+        (["score", "model", "good", "--device", "cpu"], "--device does not apply to KDEDetector"),
+        (["score", "maps_model", "good", "--device", "abacus"], "Got 'abacus'"),
+        (
+            ["score", "model", "good", "--csv", "good/00.png"],
+            "--csv: good/00.png exists and is not",
+        ),
+        (["score", "model", "good", "--csv", "model"], "--csv: model exists and is not"),
+        (["score", "model", "good", "--csv", "pipe"], "--csv: pipe exists and is not"),
+        (["score", "model", "good", "--csv", "m" * 250], "cannot be written: File name too long"),
+        (["score", "model", "good", "--report", "good/00.png"], "not of the kind 'HTML page'"),
+        (
+            ["score", "model", "good", "--csv", "n", "--report", "./n"],
+            "--csv and --report are both",
+        ),
+        (["score", "maps_model", "good", "--overlays", "model/a"], "model is not a folder"),
+        (["fit", "good", "--out", "good/00.png"], "not of the kind 'model'"),
+        (["fit", "good", "--out", "m" * 250], "cannot be written: File name too long"),
     ],
 )
 def test_what_cannot_be_done_is_told_before_the_work(
-    monkeypatch, good, tmp_path, detector, capsys, arguments, message
+    monkeypatch, good, tmp_path, detector, maps, capsys, arguments, message
 ):
     detector.save(tmp_path / "model")
+    maps.save(tmp_path / "maps_model")
+    os.mkfifo(tmp_path / "pipe")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit):
+    for function in ("score_folder", "training_pictures", "LoadImages"):
+        if not any("rate" in argument for argument in arguments):  # which needs their number
+            monkeypatch.setattr(f"skmmrr.__main__.{function}", lambda *a, **k: pytest.fail("late"))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    with pytest.raises(SystemExit) as stopped:
         run(monkeypatch, *arguments, "--quiet")
+    assert stopped.value.code == 1
     assert message in capsys.readouterr().err
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    assert {p: t for p, t in after.items() if p.is_file()} == {
+        p: t for p, t in before.items() if p.is_file()
+    }
+
+
+@pytest.mark.parametrize("option", ["--csv", "--report", "--overlays", "--out"])
+def test_a_place_that_cannot_be_written_is_told_before_the_work(
+    monkeypatch, good, tmp_path, maps, capsys, option
+):
+    """Whatever the reason: root may write to all folders, so that the file system refuses here."""
+    maps.save(tmp_path / "model")
+
+    def refuse(*arguments, **options):
+        raise OSError(30, "Read-only file system")
+
+    for name in ("NamedTemporaryFile", "TemporaryFile"):
+        monkeypatch.setattr(tempfile, name, refuse)
+    command = ["fit"] if option == "--out" else ["score", tmp_path / "model"]
+    with pytest.raises(SystemExit):
+        run(monkeypatch, *command, good, option, tmp_path / "out", "--quiet")
+    assert f"{option}: {tmp_path / 'out'} cannot be written: Read-only" in capsys.readouterr().err
+
+
+def test_a_missing_package_is_told_before_the_training(monkeypatch, good, tmp_path, capsys):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "fit", good, "--out", tmp_path / "model", "--quiet")
+    assert "skmmrr[files]" in capsys.readouterr().err
+
+
+def test_files_of_before_are_replaced(monkeypatch, good, tmp_path, detector):
+    detector.save(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "s.csv").touch()
+    for _ in range(2):
+        run(monkeypatch, "score", "model", good, "--csv", "s.csv", "--report", "r.html", "--quiet")
+        run(
+            monkeypatch,
+            "fit",
+            good,
+            "--out",
+            "model",
+            "--detector",
+            "KDE",
+            "--size",
+            "8",
+            "--quiet",
+        )
+    assert len((tmp_path / "s.csv").read_text().splitlines()) == 1 + 40
 
 
 def test_compare(monkeypatch, good, tmp_path, capsys):
@@ -208,6 +414,10 @@ def test_export(monkeypatch, tmp_path, capsys):
     detector.fit(RNG.normal(size=(30, 2))).save(tmp_path / "model")
     run(monkeypatch, "export", tmp_path / "model", "--out", tmp_path / "model.onnx")
     assert (tmp_path / "model.onnx").stat().st_size > 1000
+    check_output("--out", tmp_path / "model.onnx", "ONNX model")  # that one may be replaced
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "export", tmp_path / "model", "--out", tmp_path / "model")
+    assert "not of the kind 'ONNX model'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

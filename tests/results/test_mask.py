@@ -2,7 +2,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from skmmrr.network import level_mask
+from skmmrr.mmrr import level_mask
 
 from .conftest import columns
 

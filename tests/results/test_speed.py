@@ -5,7 +5,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from skmmrr import MMRRDetector
-from skmmrr.network import level_mask
+from skmmrr.mmrr import level_mask
 
 from .conftest import columns
 
