@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 import skmmrr
+from skmmrr.benchmark import compare, find_detector
+from skmmrr.benchmark.comparison import DEFAULT
 from skmmrr.core.devices import resolve_device
 from skmmrr.core.files import write_atomically
 from skmmrr.core.validation import check_real
-from skmmrr.benchmark import compare, find_detector
-from skmmrr.benchmark.comparison import DEFAULT
 from skmmrr.inspection import Finding, score_folder, training_pictures, write_report
 from skmmrr.inspection._folder import readable_pictures
 from skmmrr.inspection._names import printable, table_cell

@@ -148,7 +148,7 @@ def press_ctrl_c():
 
 
 def line_of(detector, X, name):
-    """Number of the line at which a function of this library is first entered, and returned from."""
+    """Numbers of lines at which a function of this library is first entered, and last left."""
     lines, found = 0, []
 
     def trace(frame, event, argument):

@@ -174,7 +174,9 @@ def test_ensembles_of_pyod_take_the_detectors(data):
 
 
 def test_images(images):
-    detector = RotationAutoencoder(max_iter=4, training=Training(batch_size=16), random_state=0).fit(images[:40])
+    detector = RotationAutoencoder(
+        max_iter=4, training=Training(batch_size=16), random_state=0
+    ).fit(images[:40])
     assert detector.predict_proba(images[40:50]).shape == (10, 2)
     assert detector.detector_.anomaly_map(images[:2]).shape == (2, 8, 8)
 

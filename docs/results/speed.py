@@ -7,10 +7,10 @@ needs; the peaks are measured here, on convolutions and products that suit the m
 
 import argparse
 import copy
-import math
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,20 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from skmmrr import MMRRDetector
+from skmmrr import MMRRDetector, Network
 from skmmrr.core.cuda_graph import GraphedStep
+from skmmrr.core.devices import (
+    autocast,
+    module_on_device,
+    module_to_device,
+    resolve_device,
+    to_device,
+)
+from skmmrr.core.training import TrainingData, optimizer_of, stepper
+from skmmrr.mmrr import Draws, LearnedMasking, MMRRModel, MMRRSpec, level_mask, sample_loss
+from skmmrr.mmrr.phases import training_phases
+from skmmrr.mmrr.scoring import ENCODED, pass_shape
 from skmmrr.representation import Samples
-from skmmrr.core.devices import autocast, module_to_device, resolve_device, to_device
-from skmmrr.core.seeds import torch_generator
-from skmmrr.mmrr.scoring import chunk_shape
-from skmmrr.core.training import optimizer_of, step_of
-from skmmrr.mmrr import MMRREnsemble, MMRRNetwork, level_mask
-from skmmrr.mmrr.score import sample_loss
 
 _BISECTIONS = 30  # of a bracket some hundred wide, to the spacing of floats
 _BATCH = 64  # of the paper, for 32x32
@@ -70,8 +75,7 @@ def measure_speed(
     X = rng.integers(256, size=(n_samples, side, side, channels), dtype=np.uint8)
     detector = MMRRDetector(
         backbone="unet",
-        width=width,
-        n_blocks=n_blocks,
+        network=Network(width=width, n_blocks=n_blocks),
         n_estimators=1,
         downsample=1,
         max_iter=1,
@@ -101,17 +105,17 @@ def _scoring_rows(
     repeats: int,
 ) -> Iterator[Row]:
     few = copy.copy(detector).set_params(**_FEW)
-    samples = detector._samples(X.reshape(len(X), -1), detector.network_)
-    (network,) = detector._passes().networks
+    samples = detector._samples(X.reshape(len(X), -1))
+    (model,) = module_on_device(detector.network_, device)
     ways: dict[str, Callable[[], Any]] = {
-        "the paper, 60 levels": lambda: _literal_scores(network, samples, 60, device),
+        "the paper, 60 levels": lambda: _literal_scores(model, samples, 60, device),
         "shipped, 60 levels": lambda: detector.score_samples(X),
-        "bare passes, 60 levels": lambda: _bare_passes(network, samples, 60, device, dtype),
+        "bare passes, 60 levels": lambda: _bare_passes(model, samples, 60, device, dtype),
         "shipped, 8 nodes and ends": lambda: few.score_samples(X),
-        "bare passes, 10 levels": lambda: _bare_passes(network, samples, 10, device, dtype),
+        "bare passes, 10 levels": lambda: _bare_passes(model, samples, 10, device, dtype),
     }
     seconds = _times(ways, repeats)
-    flops = {n: _flops(partial(_bare_passes, network, samples, n, device, dtype)) for n in (60, 10)}
+    flops = {n: _flops(partial(_bare_passes, model, samples, n, device, dtype)) for n in (60, 10)}
     for name, value in seconds.items():
         rate = flops[60 if "60" in name else 10] / value
         yield {
@@ -132,17 +136,17 @@ def _training_rows(
     peak: float,
     repeats: int,
 ) -> Iterator[Row]:
-    samples = detector._samples(X.reshape(len(X), -1), detector.network_)
+    samples = detector._samples(X.reshape(len(X), -1))
     x = to_device(samples.batch(np.arange(_BATCH) % len(X)), device)
-    networks = detector._build_network()
-    networks.initialise(torch_generator(0, "weights"))
-    module_to_device(networks, device)
+    models = detector.spec_.initialised_models()
+    module_to_device(models, device)
     ways: dict[str, tuple[int, Callable[[], Any]]] = {
-        "the paper, a level a sample": (1, _literal_step(networks[0], x))
+        "the paper, a level a sample": (1, _literal_step(models[0], x))
     }
     for levels, name in ((1, "a level a sample"), (4, "4 levels a sample")):
-        own = copy.copy(detector).set_params(levels_per_sample=levels)
-        ways[f"shipped, {name}"] = (levels, _shipped_step(own, networks, x))
+        spec = replace(detector.spec_, levels_per_sample=levels)
+        dtype = detector._dtype(device)
+        ways[f"shipped, {name}"] = (levels, _shipped_step(models, spec, samples, x, dtype))
         ways[f"its mask layer, {name}"] = (levels, _mask_step(x.repeat_interleave(levels, dim=0)))
     flops = {name: _flops(step) for name, (_, step) in ways.items()}
     for _, step in ways.values():
@@ -162,23 +166,35 @@ def _training_rows(
         }
 
 
+class _LiteralMasking(LearnedMasking):
+    """Algorithm 1 as printed, with the gradient of equation (2)."""
+
+    def forward(self, logits: Tensor, level: Tensor, uniform: Tensor | None = None) -> Tensor:
+        """Masks of shape (n, ...) for logits of shape (n, ...) and levels of shape (n,)."""
+        return with_equation_2(_bisection, logits.flatten(1), level).view_as(logits)
+
+
+def _literal(model: MMRRModel) -> MMRRModel:
+    """The same networks with the paper's mask layer."""
+    literal = copy.copy(model)
+    literal._modules = {**model._modules, "masking": _LiteralMasking(model.masking.backbone)}
+    return literal
+
+
 @torch.no_grad()
 def _literal_scores(
-    network: MMRRNetwork, samples: Samples, n_levels: int, device: torch.device
+    model: MMRRModel, samples: Samples, n_levels: int, device: torch.device
 ) -> Tensor:
     """Section 3.4 as printed: every level is a pass of all four networks, in float32."""
-    total = torch.zeros(len(samples), device=device)
+    literal, total = _literal(model), torch.zeros(len(samples), device=device)
     for start in range(0, len(samples), _BATCH):
         index = np.arange(start, min(start + _BATCH, len(samples)))
         x = samples.batch(index).contiguous().to(device)
         for k in range(n_levels):
-            embedding, logits = network.encode(x)
-            noise = torch.rand_like(x) * 2 - 1
-            level = torch.full((len(x),), k / (n_levels - 1), device=device)
-            mask = _bisection(logits.flatten(1), level).view_as(x)
-            restored = network.restore(embedding, mask, noise)
-            refined = network.refine(x, embedding, mask, noise, restored)
-            total[start : start + len(x)] += sample_loss(x, refined)
+            level = torch.full((len(x), 1), k / (n_levels - 1), device=device)
+            noise = Draws(torch.rand_like(x).unsqueeze(1) * 2 - 1)
+            refined = literal(x, level, noise).refined
+            total[start : start + len(x)] += sample_loss(x, refined).squeeze(1)
     return total
 
 
@@ -196,55 +212,56 @@ def _bisection(logits: Tensor, level: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _bare_passes(
-    network: MMRRNetwork, samples: Samples, n_levels: int, device: torch.device, dtype: torch.dtype
+    model: MMRRModel, samples: Samples, n_levels: int, device: torch.device, dtype: torch.dtype
 ) -> None:
     """The networks on inputs that are there, in the chunks of scoring: what cannot be saved."""
-    encoded, height, width = chunk_shape(math.prod(samples.shape), n_levels, device)
+    height, width = pass_shape(samples.size, n_levels, device)
+    encoded = ENCODED * height
     x = to_device(samples.batch(np.zeros(encoded, np.intp)), device)
     wide = x[:height].repeat_interleave(width, dim=0)
     stacked = torch.cat([wide] * 4, dim=1)
-    assert network.refinement is not None
+    assert model.refinement is not None
     with autocast(dtype, device):
         for _ in range(0, len(samples), encoded):
-            network.encode(x)
+            model.encode(x)
         for _ in range(0, len(samples), height):
             for _ in range(0, n_levels, width):
-                network.restoration.backbone(wide)
-                network.refinement.backbone(stacked)
+                model.restoration.backbone(wide)
+                model.refinement.backbone(stacked)
 
 
-def _literal_step(network: MMRRNetwork, x: Tensor) -> Callable[[], None]:
+def _literal_step(model: MMRRModel, x: Tensor) -> Callable[[], None]:
     """A step of both phases as printed: a level a sample, in float32, RAdam."""
-    optimizer = torch.optim.RAdam(network.parameters(), lr=1e-4)
-    x = x.contiguous()
+    literal, x = _literal(model), x.contiguous()
+    optimizer = torch.optim.RAdam(literal.parameters(), lr=1e-4)
 
     def step() -> None:
         for refine in (False, True):
             optimizer.zero_grad()
-            with torch.set_grad_enabled(not refine):
-                embedding, logits = network.encode(x)
-                noise, level = torch.rand_like(x) * 2 - 1, torch.rand(len(x), device=x.device)
-                mask = with_equation_2(_bisection, logits.flatten(1), level).view_as(x)
-                output = network.restore(embedding, mask, noise)
-            if refine:
-                output = network.refine(x, embedding, mask, noise, output)
-            sample_loss(x, output).mean().backward()
+            for part in (literal.embedding, literal.masking, literal.restoration):
+                part.requires_grad_(not refine)
+            level = torch.rand(len(x), 1, device=x.device)
+            noise = Draws(torch.rand_like(x).unsqueeze(1) * 2 - 1)
+            sample_loss(x, literal(x, level, noise, refine=refine).refined).mean().backward()
             optimizer.step()
 
     return step
 
 
-def _shipped_step(detector: MMRRDetector, networks: MMRREnsemble, x: Tensor) -> Callable[[], None]:
-    generator = torch_generator(0, "training", device=x.device)
-    budget = detector._budget(1, x.device)
-    steps = [
-        step_of(phase, [generator], optimizer_of(phase, budget), budget)
-        for phase in detector._phases(networks, (1, 1))
-    ]
+def _shipped_step(
+    models: Any, spec: MMRRSpec, samples: Samples, x: Tensor, dtype: torch.dtype
+) -> Callable[[], None]:
+    index = np.arange(len(samples))
+    data = TrainingData(samples, index, index, 0, x.device, dtype, verbose=0)
+    phases = [phase for phase, _ in training_phases(models, spec)]
+    optimizers = [[optimizer_of(one, x.device) for one in phase.updates] for phase in phases]
+    steps = [stepper(*both, data) for both in zip(phases, optimizers, strict=True)]
 
     def step() -> None:
-        for each in steps:
-            each(x)
+        for phase, each in zip(phases, steps, strict=True):
+            models.requires_grad_(False)
+            phase.module.requires_grad_(True)
+            each(x, 0)
 
     return step
 

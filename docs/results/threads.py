@@ -1,13 +1,16 @@
-"""Whether a refit with another number of threads scores the same: one of scikit-learn's digits."""
+"""What another thread does: to the scores of a refit, and to the seconds of a training step."""
 
 import argparse
+import multiprocessing
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from _measuring import Row, add_out, digit_split, write_table
+from _measuring import FOLDER, Row, add_out, digit_split, write_table
 from threadpoolctl import threadpool_limits
 
 from skmmrr import MMRRDetector
@@ -17,6 +20,16 @@ from skmmrr.baselines import (
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
+from skmmrr.core.training import (
+    Budget,
+    Phase,
+    TrainingData,
+    flops_of_step,
+    optimizer_of,
+    stepper,
+    worthwhile_threads,
+)
+from skmmrr.mmrr.phases import training_phases
 
 _DETECTORS: dict[str, Any] = {
     "OC-SVM": OCSVMDetector(),
@@ -27,16 +40,34 @@ _DETECTORS: dict[str, Any] = {
     "MMRR": MMRRDetector(),
     "MMRR, float64": MMRRDetector(precision="float64"),
 }
+_STEPS = {  # shapes of samples, and the backbone
+    "table of 10 features": ((10,), "mlp"),
+    "table of 100 features": ((100,), "mlp"),
+    "8x8, perceptron": ((8, 8), "mlp"),
+    "8x8, four U-Nets": ((8, 8), "unet"),
+    "28x28, perceptron": ((28, 28), "mlp"),
+    "28x28, two U-Nets": ((28, 28), "unet"),
+    "32x32x3, two U-Nets": ((32, 32, 3), "unet"),
+    "64x64x3, perceptron": ((64, 64, 3), "mlp"),
+    "128x128x3, perceptron": ((128, 128, 3), "mlp"),
+    "256x256x3, perceptron": ((256, 256, 3), "mlp"),
+    "256x256x3, U-Net": ((256, 256, 3), "unet"),
+}
+_REPEATS = 5
 
 
 def main() -> None:
-    """Measure all detectors that images may have."""
+    """Measure refits of all detectors that images may have, and steps of MMRR."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--digit", type=int, default=8, choices=range(10))
     parser.add_argument("--test", type=int, default=200, help="test images (default 200)")
     add_out(parser, "threads.csv")
+    parser.add_argument("--steps", action="store_true", help="seconds of steps, not refits")
     arguments = parser.parse_args()
-    write_table(arguments.out, measure_threads(arguments.digit, arguments.test))
+    if arguments.steps:
+        write_table(FOLDER / "threads_steps.csv", measure_steps(_STEPS))
+    else:
+        write_table(arguments.out, measure_threads(arguments.digit, arguments.test))
 
 
 def measure_threads(digit: int, n_test: int) -> Iterator[Row]:
@@ -60,6 +91,73 @@ def measure_threads(digit: int, n_test: int) -> Iterator[Row]:
             "s, 2 threads": f"{seconds[1]:.1f}",
         }
     torch.set_num_threads(before)
+
+
+def measure_steps(steps: dict[str, tuple[tuple[int, ...], str]]) -> Iterator[Row]:
+    """Rows of the milliseconds of a step of each phase on one and on two threads."""
+    for name, (shape, backbone) in steps.items():
+        X = np.random.default_rng(0).random((60, *shape))
+        detector = MMRRDetector(backbone=backbone, max_iter=1, random_state=0).fit(X)
+        models, spec = detector.spec_.initialised_models(), detector.spec_
+        index, cpu = np.arange(len(X)), torch.device("cpu")
+        samples, dtype = detector._samples(X.reshape(len(X), -1)), detector._dtype(cpu)
+        data = TrainingData(samples, index, index, 0, cpu, dtype, verbose=0)
+        phases = training_phases(models, spec)
+        with busy_cores(0):
+            idle = _milliseconds(phases, data)
+        with busy_cores(multiprocessing.cpu_count()):
+            busy = _milliseconds(phases, data)
+        yield {
+            "a step": name,
+            "GFLOP": f"{max(flops_of_step(*phase, data) for phase in phases) / 1e9:.1f}",
+            "threads of a fit on two cores": str(min(2, worthwhile_threads(phases, data))),
+            "ms, 1 thread": f"{idle[1]:.1f}",
+            "ms, 2 threads": f"{idle[2]:.1f}",
+            "ms, 1 thread, busy cores": f"{busy[1]:.1f}",
+            "ms, 2 threads, busy cores": f"{busy[2]:.1f}",
+        }
+
+
+def _milliseconds(phases: list[tuple[Phase, Budget]], data: TrainingData) -> dict[int, float]:
+    """Medians of a step of all phases by the number of threads, measured in turns."""
+    steps = []
+    for phase, budget in phases:
+        phase.module.requires_grad_(True)
+        optimizers = [optimizer_of(update, data.device) for update in phase.updates]
+        x = data.batch(np.resize(data.train, budget.batch_size))
+        steps.append(partial(stepper(phase, optimizers, data), x, 0))
+    found: dict[int, list[float]] = {1: [], 2: []}
+    before = torch.get_num_threads()
+    for _ in range(_REPEATS):
+        for n_threads, times in found.items():
+            torch.set_num_threads(n_threads)
+            for counted in (False, True):
+                start = time.perf_counter()
+                for step in steps:
+                    step()
+                if counted:
+                    times.append(1e3 * (time.perf_counter() - start))
+    torch.set_num_threads(before)
+    return {n_threads: float(np.median(times)) for n_threads, times in found.items()}
+
+
+@contextmanager
+def busy_cores(n: int) -> Iterator[None]:
+    """Context in which so many other processes compute."""
+    others = [multiprocessing.Process(target=_compute, daemon=True) for _ in range(n)]
+    for other in others:
+        other.start()
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.join()
+
+
+def _compute() -> None:
+    while True:
+        pass
 
 
 if __name__ == "__main__":

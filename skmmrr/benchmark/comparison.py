@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from skmmrr._pandas import import_pandas
-from skmmrr.core.validation import check_integer
 from skmmrr.benchmark.detectors import as_candidates
 from skmmrr.benchmark.results import Row
 from skmmrr.benchmark.runner import Cell, measure_all
 from skmmrr.benchmark.tasks import array_tasks
+from skmmrr.core.validation import check_integer
 
 DEFAULT = ("MMRR", "OC-SVM", "KDE", "2-NN", "IForest")
 """Detectors that are compared where none are named."""

@@ -23,12 +23,12 @@ from sklearn.base import clone
 from sklearn.metrics import average_precision_score, roc_auc_score
 from tqdm.auto import tqdm
 
-from skmmrr.core.files import write_atomically
-from skmmrr.core.training import TrainingInterrupted
 from skmmrr.benchmark._machine import device_of, machine, peak_memory, versions
 from skmmrr.benchmark.detectors import Candidate, as_candidates
 from skmmrr.benchmark.results import ResultsFile, Row, row_key
 from skmmrr.benchmark.tasks import Split, Task
+from skmmrr.core.files import write_atomically
+from skmmrr.core.training import TrainingInterrupted
 from skmmrr.metrics import anomaly_score, aupro_score, pixel_roc_auc_score, precision_at_n
 
 try:

@@ -13,9 +13,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import Bunch
 
+from skmmrr.benchmark._augmentation import with_augmented_copies
 from skmmrr.core.labels import is_anomaly
 from skmmrr.core.validation import check_integer
-from skmmrr.benchmark._augmentation import with_augmented_copies
 from skmmrr.datasets import (
     NoveltySplit,
     get_data_home,

@@ -149,9 +149,9 @@ def _encode(value: Any, arrays: Arrays, name: str) -> Any:
         return {_KIND: "sklearn", "class": type(value).__name__, "state": state}
     if callable(value):
         raise TypeError(
-            f"The parameter {name.rpartition('.')[2]!r} is code, which a file without pickle cannot "
-            f"have. Got {type(value).__name__}; save with joblib, and load such files only from "
-            "people you trust."
+            f"The parameter {name.rpartition('.')[2]!r} is code, which a file without pickle "
+            f"cannot have. Got {type(value).__name__}; save with joblib, and load such files only "
+            "from people you trust."
         )
     raise TypeError(f"The attribute {name!r} is of {type(value)}, which no file can have.")
 

@@ -38,7 +38,7 @@ _PATIENCE = 8  # validations without a new best before a phase stops
 _VALIDATION_SAMPLES = (64, 1024)  # few samples come again, at other levels; of many, some suffice
 _WARM_UP = 0.1  # of the steps
 _PAPER_PATIENCE = 500  # epochs without a new best before the paper halves its rate
-_FLOPS_PER_THREAD = 4e9  # of a step: with less, a second thread costs more than it brings
+_FLOPS_PER_THREAD = 5e9  # of a step; docs/results/threads.md measures what another one brings
 
 History = dict[str, NDArray[np.float64]]
 Loss = Callable[[Tensor, torch.Generator], Tensor]
@@ -507,15 +507,19 @@ def fitting(phases: Sequence[tuple[Phase, Budget]], data: TrainingData) -> Itera
         torch.manual_seed(data.seed)  # for dropout in a network of the user's own
         try:
             torch.set_num_threads(1)
-            if threads > 1 and data.device.type == "cpu":
-                flops = max(_flops_of_step(phase, budget, data) for phase, budget in phases)
-                torch.set_num_threads(int(np.clip(flops / _FLOPS_PER_THREAD, 1, threads)))
+            torch.set_num_threads(min(threads, worthwhile_threads(phases, data)))
             yield interrupt
         finally:
             torch.set_num_threads(threads)
 
 
-def _flops_of_step(phase: Phase, budget: Budget, data: TrainingData) -> float:
+def worthwhile_threads(phases: Sequence[tuple[Phase, Budget]], data: TrainingData) -> int:
+    """How many threads the work of the largest step is worth."""
+    flops = max(flops_of_step(phase, budget, data) for phase, budget in phases)
+    return max(1, int(flops / _FLOPS_PER_THREAD))
+
+
+def flops_of_step(phase: Phase, budget: Budget, data: TrainingData) -> float:
     """Of the products and convolutions of a step: those of the losses, and twice that backward."""
     from torch.utils.flop_counter import FlopCounterMode  # brings Triton along where there is one
 

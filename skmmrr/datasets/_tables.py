@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skmmrr.core.labels import is_anomaly
 from skmmrr._pandas import import_pandas
+from skmmrr.core.labels import is_anomaly
 from skmmrr.datasets._home import corrupt, get_data_home
 
 PathLike = str | os.PathLike[str]

@@ -15,7 +15,7 @@ from skmmrr.mmrr.model import Draws, Encoded, MMRRModel, Stages
 from skmmrr.representation import Samples
 
 # Passes whose samples are encoded in one go: one by one these calls are too small.
-_ENCODED = 4
+ENCODED = 4
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class LevelPasses:
             ]
             for member in members
         }
-        for rows, x in sample_chunks(samples, _ENCODED * height, self.device, verbose):
+        for rows, x in sample_chunks(samples, ENCODED * height, self.device, verbose):
             for member in members:
                 with autocast(self.dtype, self.device):
                     encoded = self.models[member].encode(x)

@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import OneClassSVM
 
-from skmmrr.core.seeds import draw_seed
 from skmmrr.baselines import KDEDetector, OCSVMDetector
+from skmmrr.core.seeds import draw_seed
 
 BOTH = pytest.mark.parametrize("detector_class", [OCSVMDetector, KDEDetector])
 

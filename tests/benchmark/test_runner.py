@@ -19,9 +19,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.svm import OneClassSVM
 
 from skmmrr import MMRRDetector
-from skmmrr.core.training import TrainingInterrupted
 from skmmrr.benchmark import Candidate, Split, Task, find_tasks, run
 from skmmrr.benchmark.results import COLUMNS, KEY, ResultsFile, read_rows
+from skmmrr.core.training import TrainingInterrupted
 
 
 class Failing(OutlierMixin, BaseEstimator):

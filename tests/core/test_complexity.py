@@ -74,7 +74,9 @@ def test_copies_and_odd_images_hardly_move_the_slope():
 
 
 def test_no_error_is_extrapolated():
-    adjustment = Adjustment(slope=2.0, rarity_weight=0.0, usual=0.2, least=0.1, most=0.4, spread=0.5)
+    adjustment = Adjustment(
+        slope=2.0, rarity_weight=0.0, usual=0.2, least=0.1, most=0.4, spread=0.5
+    )
     assert_allclose(factors(adjustment, [0.001, 0.1, 0.2, 0.4, 9.0]), [4, 4, 1, 0.25, 0.25])
 
 

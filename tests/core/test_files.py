@@ -26,10 +26,16 @@ from skmmrr.baselines import (
 SEED = dict(random_state=0)
 ON_IMAGES = {
     "MMRR": MMRRDetector(3, max_iter=2, network=Network(width=8), **SEED),
-    "MMRR, averaged": MMRRDetector(3, max_iter=2, backbone="unet", network=Network(width=8), downsample=3, **SEED),
+    "MMRR, averaged": MMRRDetector(
+        3, max_iter=2, backbone="unet", network=Network(width=8), downsample=3, **SEED
+    ),
     "MMRR, mlp": MMRRDetector(3, max_iter=(2, 1), backbone="mlp", mask="bernoulli", **SEED),
-    "MMRR, ablated": MMRRDetector(3, max_iter=2, network=Network(width=8), refine=False, embed=False, **SEED),
-    "MMRR, float64": MMRRDetector(3, max_iter=2, network=Network(width=8), precision="float64", **SEED),
+    "MMRR, ablated": MMRRDetector(
+        3, max_iter=2, network=Network(width=8), refine=False, embed=False, **SEED
+    ),
+    "MMRR, float64": MMRRDetector(
+        3, max_iter=2, network=Network(width=8), precision="float64", **SEED
+    ),
     "rotation": RotationAutoencoderDetector(max_iter=2, training=Training(batch_size=8), **SEED),
     "OC-SVM": OCSVMDetector(**SEED),
     "KDE": KDEDetector(**SEED),

@@ -94,7 +94,7 @@ def hostile(tmp_path, monkeypatch):
 def maps():
     """A small detector that has anomaly maps."""
     images = np.stack([np.asarray(picture().resize((10, 12))) for _ in range(40)])
-    sizes = {"width": 8, "n_blocks": 1, "n_estimators": 1}
+    sizes = {"network": Network(width=8), "n_estimators": 1}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it could learn on
         return MMRRDetector(3, max_iter=30, random_state=0, **sizes).fit(images)

@@ -18,7 +18,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_sco
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skmmrr import PAPER_32x32, MMRRDetector, Network, PAPER_256x256, Training
+from skmmrr import MMRRDetector, Network, PAPER_32x32, PAPER_256x256, Training
 
 QUICK = dict(n_levels=3, max_iter=2, network=Network(width=8), random_state=0)
 

@@ -56,9 +56,7 @@ def test_u_nets_with_few_steps_practise_low_levels(backbone, powers):
     assert found == powers
 
 
-@pytest.mark.parametrize(
-    ("side", "members"), [(8, 4), (12, 3), (16, 2), (17, 1), (64, 1)]
-)
+@pytest.mark.parametrize(("side", "members"), [(8, 4), (12, 3), (16, 2), (17, 1), (64, 1)])
 def test_small_images_have_ensembles_of_u_nets(side, members):
     spec = resolved(image_shape=(side, side, 1), backbone="unet", downsample=1)
     assert spec.n_estimators == members

@@ -41,7 +41,9 @@ def test_anomaly_maps_share_one_scale(image_detector, images):
 
 def test_anomaly_maps_lie_on_pictures_of_full_size():
     X = np.random.default_rng(0).random((6, 9, 12))
-    detector = MMRRDetector(2, max_iter=2, network=Network(width=8), downsample=3, random_state=0).fit(X)
+    detector = MMRRDetector(
+        2, max_iter=2, network=Network(width=8), downsample=3, random_state=0
+    ).fit(X)
     display = AnomalyMapDisplay.from_estimator(detector, X[:2])
     picture, overlay = display.axes_[1, 0].images
     assert picture.get_extent() == overlay.get_extent()

@@ -15,7 +15,7 @@ def test_every_way_has_its_settings_and_steps(minutes):
     assert found["default, 150 steps"].max_iter == 150
     assert found["default, its own steps"].max_iter is None
     literal = found["paper's settings, 2 steps"]
-    assert (literal.width, literal.max_iter) == (PAPER_32x32["width"], 2)
+    assert (literal.network, literal.max_iter) == (PAPER_32x32["network"], 2)
 
 
 def test_draws_a_panel_a_data_set(minutes, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from numpy.testing import assert_allclose
 
-from skmmrr import MMRRDetector
+from skmmrr import MMRRDetector, Network
 from skmmrr.mmrr import level_mask
 
 from .conftest import columns
@@ -19,9 +19,9 @@ def test_the_papers_bisection_finds_the_same_mask(load):
 def test_the_literal_paper_ranks_like_the_detector(load):
     X = np.random.default_rng(0).integers(256, size=(40, 8, 8, 1), dtype=np.uint8)
     X[20:] //= 4
-    sizes = {"width": 8, "n_estimators": 1, "max_iter": 60, "adjust": False}
+    sizes = {"network": Network(width=8), "n_estimators": 1, "max_iter": 60, "adjust": False}
     detector = MMRRDetector(**sizes, random_state=0, precision="float32").fit(X[:20])
-    samples = detector._samples(X.reshape(40, -1), detector.network_)
+    samples = detector._samples(X.reshape(40, -1))
     literal = load("speed")._literal_scores(detector.network_[0], samples, 60, torch.device("cpu"))
     assert_allclose(literal / 60, -detector.score_samples(X), rtol=0.2)
 
