@@ -42,16 +42,13 @@ _DETECTORS: dict[str, Any] = {
 }
 _STEPS = {  # shapes of samples, and the backbone
     "table of 10 features": ((10,), "mlp"),
-    "table of 100 features": ((100,), "mlp"),
     "8x8, perceptron": ((8, 8), "mlp"),
-    "8x8, four U-Nets": ((8, 8), "unet"),
     "28x28, perceptron": ((28, 28), "mlp"),
-    "28x28, two U-Nets": ((28, 28), "unet"),
-    "32x32x3, two U-Nets": ((32, 32, 3), "unet"),
     "64x64x3, perceptron": ((64, 64, 3), "mlp"),
     "128x128x3, perceptron": ((128, 128, 3), "mlp"),
+    "28x28, two U-Nets": ((28, 28), "unet"),
+    "32x32x3, two U-Nets": ((32, 32, 3), "unet"),
     "256x256x3, perceptron": ((256, 256, 3), "mlp"),
-    "256x256x3, U-Net": ((256, 256, 3), "unet"),
 }
 _REPEATS = 5
 

@@ -38,7 +38,7 @@ _PATIENCE = 8  # validations without a new best before a phase stops
 _VALIDATION_SAMPLES = (64, 1024)  # few samples come again, at other levels; of many, some suffice
 _WARM_UP = 0.1  # of the steps
 _PAPER_PATIENCE = 500  # epochs without a new best before the paper halves its rate
-_FLOPS_PER_THREAD = 5e9  # of a step; docs/results/threads.md measures what another one brings
+_FLOPS_PER_THREAD = 1e10  # of a step; docs/results/threads.md measures what another one brings
 
 History = dict[str, NDArray[np.float64]]
 Loss = Callable[[Tensor, torch.Generator], Tensor]
