@@ -25,7 +25,6 @@ from skmmrr.mmrr.estimator import MMRRDetector
 from skmmrr.mmrr.model import Draws
 from skmmrr.mmrr.score import squared_error
 from skmmrr.mmrr.scoring import draws_at
-from skmmrr.representation import LARGEST, average_squares
 
 __all__ = ["export_onnx"]
 
@@ -113,8 +112,6 @@ class ScoringGraph(nn.Module):
         Fitted.
     """
 
-    centre: Tensor
-    half_range: Tensor
     levels: Tensor
     weights: Tensor
     noise: Tensor
@@ -134,8 +131,6 @@ class ScoringGraph(nn.Module):
             draws_at(levels, spec.shape, detector.spec_.seed, member, model)
             for member, model in enumerate(self.models)
         ]
-        self.register_buffer("centre", torch.as_tensor(spec.centre, dtype=torch.float64))
-        self.register_buffer("half_range", torch.as_tensor(spec.half_range, dtype=torch.float64))
         self.register_buffer("levels", torch.as_tensor(levels, dtype=torch.float32))
         self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))
         self.register_buffer("noise", torch.cat([drawn.noise for drawn in draws]))
@@ -151,36 +146,17 @@ class ScoringGraph(nn.Module):
 
     def forward(self, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Anomaly scores, decisions and maps."""
-        x, factor = self._represent(X)
+        scaled, factor = self.representation.scaled(X.flatten(1).double()), None
+        x = self.representation.as_input(scaled).contiguous()
+        if self.adjustment is not None:
+            variation = total_variation(self.representation.every_pixel.as_input(scaled))
+            factor = self.adjustment.factor(variation.double()).float()
         results = [self._member(i, x) for i in range(len(self.models))]
         maps, losses = (torch.stack(parts).mean(0) for parts in zip(*results, strict=True))
         score = (losses * self.weights.unsqueeze(1)).sum(0)
         if factor is not None:
             score, maps = score * factor, maps * factor.unsqueeze(1)
-        return score, -score - self.offset, self._to_user(maps)
-
-    def _represent(self, X: Tensor) -> tuple[Tensor, Tensor | None]:
-        """What ``Representation.tensor`` gives, and what adjusts the errors of images."""
-        image_shape = self.representation.image_shape
-        if image_shape is not None:
-            X = X.reshape(-1, *image_shape)
-        x = ((X.double() - self.centre) / self.half_range).clamp(-LARGEST, LARGEST).float()
-        if image_shape is None:
-            return x, None
-        x, factor = x.permute(0, 3, 1, 2).contiguous(), None
-        if self.adjustment is not None:
-            factor = self.adjustment.factor(total_variation(x).double()).float()
-        return average_squares(x, self.representation.downsample), factor
-
-    def _to_user(self, maps: Tensor) -> Tensor:
-        """What ``Representation.to_maps`` gives."""
-        if self.representation.image_shape is None:
-            return maps
-        channels, height, width = self.representation.shape
-        maps = maps.view(-1, height, width, channels).mean(3)
-        for axis in (1, 2):
-            maps = maps.repeat_interleave(self.representation.downsample, axis)
-        return maps[:, : self.representation.image_shape[0], : self.representation.image_shape[1]]
+        return score, -score - self.offset, self.representation.to_maps(maps)
 
     def _member(self, index: int, x: Tensor) -> tuple[Tensor, Tensor]:
         """Weighted squared errors of the elements, and losses of the levels, of one model."""

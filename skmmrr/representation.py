@@ -86,19 +86,26 @@ class Representation:
         return channels, -(-height // self.downsample), -(-width // self.downsample)
 
     def scale(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        """Scale rows; computed in float64, so that large offsets cost no precision."""
-        rows = X.astype(np.float64)
-        if self.centre.ndim and self.image_shape is not None:  # a range for each channel
-            rows = rows.reshape(len(rows), -1, len(self.centre))
-        scaled = (rows - self.centre) / self.half_range
-        return np.clip(scaled, -LARGEST, LARGEST).astype(np.float32).reshape(X.shape)
+        """Scale rows."""
+        return self.scaled(torch.from_numpy(X.astype(np.float64))).numpy()
 
     def tensor(self, X: NDArray[Any], dtype: torch.dtype = torch.float32) -> Tensor:
         """Rows as network input of shape (n, *shape); images are channels last in memory."""
-        x = torch.from_numpy(self.scale(X)).to(dtype)
+        return self.as_input(self.scaled(torch.from_numpy(X.astype(np.float64))).to(dtype))
+
+    def scaled(self, rows: Tensor) -> Tensor:
+        """Rows of float64 scaled in that, so that large offsets cost no precision, as float32."""
+        values = rows
+        if self.centre.ndim and self.image_shape is not None:  # a range for each channel
+            values = rows.unflatten(1, (-1, len(self.centre)))
+        scaled = (values - torch.from_numpy(self.centre)) / torch.from_numpy(self.half_range)
+        return scaled.clamp(-LARGEST, LARGEST).float().view(rows.shape)
+
+    def as_input(self, scaled: Tensor) -> Tensor:
+        """Scaled rows as network input of shape (n, *shape)."""
         if self.image_shape is None:
-            return x
-        images = x.view(-1, *self.image_shape).permute(0, 3, 1, 2)
+            return scaled
+        images = scaled.unflatten(1, self.image_shape).permute(0, 3, 1, 2)
         return average_squares(images, self.downsample)
 
     def features_last(self, x: Tensor) -> Tensor:
@@ -114,19 +121,20 @@ class Representation:
             x = x.squeeze(-1) if self.shape[0] == 1 else x
         return x.cpu().numpy()
 
-    def to_maps(self, errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    def to_maps(self, errors: Tensor) -> Tensor:
         """Errors in the order of the features, of shape (n, ...), as a map for each sample.
 
         Returns
         -------
-        maps : ndarray of shape (n, height, width) or (n, n_features)
+        maps : Tensor of shape (n, height, width) or (n, n_features)
             Means over the channels; pixels of a square have the same value.
         """
         if self.image_shape is None:
             return errors
         (channels, *sides), (height, width, _) = self.shape, self.image_shape
-        maps = errors.reshape(len(errors), *sides, channels).mean(axis=3)
-        maps = maps.repeat(self.downsample, axis=1).repeat(self.downsample, axis=2)
+        maps = errors.unflatten(1, (*sides, channels)).mean(dim=3)
+        for axis in (1, 2):
+            maps = maps.repeat_interleave(self.downsample, dim=axis)
         return maps[:, :height, :width]
 
 

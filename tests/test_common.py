@@ -15,11 +15,19 @@ from skmmrr.baselines import (
 )
 
 
-class FoldedRotationAutoencoder(RotationAutoencoderDetector):
+class Folded:
     """Takes any vector as an image of one row: the checks feed 1 to 10 features."""
 
     def _resolve_image_shape(self, found, n_features):
         return (1, n_features, 1)
+
+
+class FoldedMMRR(Folded, MMRRDetector):
+    pass
+
+
+class FoldedRotationAutoencoder(Folded, RotationAutoencoderDetector):
+    pass
 
 
 # Some checks fit a handful of samples, of which one chooses the weights: that loss may not fall.
@@ -31,6 +39,7 @@ class FoldedRotationAutoencoder(RotationAutoencoderDetector):
         KDEDetector(),
         DeepKNNDetector(),
         FoldedRotationAutoencoder(max_iter=20),
+        FoldedMMRR(5, backbone="unet", network=Network(width=4), n_estimators=2, max_iter=20),
     ]
 )
 def test_scikit_learn_compatible(estimator, check):

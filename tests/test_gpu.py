@@ -13,6 +13,7 @@ from skmmrr import MMRRDetector, Network, Training
 from skmmrr.core.devices import module_to_device
 from skmmrr.core.training import (
     OPTIMIZERS,
+    Budget,
     Phase,
     TrainingData,
     TrainingInterrupted,
@@ -117,7 +118,7 @@ def test_no_step_waits_for_the_gpu():
     models, data = detector.spec_.initialised_models(), data_on_gpu(detector, device)
     module_to_device(models, device)
     x = torch.randn(16, 1, 8, 8)
-    for phase, _ in training_phases(models, detector.spec_):
+    for phase in training_phases(models, detector.spec_):
         step = stepper(phase, [optimizer_of(update, device) for update in phase.updates], data)
         for _ in range(5):  # one by one, then captured
             step(x.cuda(), 0)
@@ -138,7 +139,8 @@ def test_replayed_steps_train_like_steps_one_by_one():
         layer.to(device)
         loss = lambda x, generator, layer=layer: (x - layer(x)).square()  # noqa: E731
         update = Update(list(layer.parameters()), loss, OPTIMIZERS["adamw"], 0.01)
-        phase = Phase("test", layer, [update], None)
+        budget = Budget(20, 16, 0.01, "adamw", "constant")
+        phase = Phase("test", layer, [update], None, budget)
         step = stepper(phase, [optimizer_of(update, device)], data_on_gpu(detector, device))
         x = torch.linspace(-1, 1, 48).view(16, 3)
         for i in range(20):

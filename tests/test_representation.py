@@ -72,10 +72,8 @@ def test_maps_of_many_channels_come_back_as_the_user_has_them():
     x = representation.tensor(X, torch.float64)
     assert_allclose(representation.to_user(x), representation.scale(X).reshape(maps.shape))
     assert_allclose(representation.features_last(x), representation.scale(X))
-    error = np.arange(4 * 45, dtype=float).reshape(4, 45)
-    assert_allclose(
-        representation.to_maps(error), error.reshape(4, 3, 5, 3).mean(axis=3)
-    )  # a value a place
+    error = torch.arange(4.0 * 45).view(4, 45)
+    assert_allclose(representation.to_maps(error), error.view(4, 3, 5, 3).mean(dim=3))  # by place
 
 
 def test_averaged_images_come_back_square_by_square():
@@ -83,7 +81,7 @@ def test_averaged_images_come_back_square_by_square():
     representation = Representation.fit(X, (5, 7, 1), downsample=2)
     assert representation.shape == (1, 3, 4)
     assert representation.every_pixel.shape == (1, 5, 7)
-    maps = representation.to_maps(np.arange(24.0).reshape(2, 12))
+    maps = representation.to_maps(torch.arange(24.0).view(2, 12))
     assert maps.shape == (2, 5, 7)
     assert_allclose(maps[0, :2, :2], 0)
     assert_allclose(maps[0, 4, 6], 11)
@@ -96,4 +94,4 @@ def test_vectors_come_back_as_they_are():
     representation = Representation.fit(X, None)
     x = representation.tensor(X)
     assert representation.to_user(x[:, None]).shape == (2, 1, 3)
-    assert representation.to_maps(X) is X
+    assert representation.to_maps(x) is x

@@ -253,7 +253,7 @@ def _shipped_step(
 ) -> Callable[[], None]:
     index = np.arange(len(samples))
     data = TrainingData(samples, index, index, 0, x.device, dtype, verbose=0)
-    phases = [phase for phase, _ in training_phases(models, spec)]
+    phases = training_phases(models, spec)
     optimizers = [[optimizer_of(one, x.device) for one in phase.updates] for phase in phases]
     steps = [stepper(*both, data) for both in zip(phases, optimizers, strict=True)]
 

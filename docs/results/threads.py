@@ -21,7 +21,6 @@ from skmmrr.baselines import (
     RotationAutoencoderDetector,
 )
 from skmmrr.core.training import (
-    Budget,
     Phase,
     TrainingData,
     flops_of_step,
@@ -106,7 +105,7 @@ def measure_steps(steps: dict[str, tuple[tuple[int, ...], str]]) -> Iterator[Row
             busy = _milliseconds(phases, data)
         yield {
             "a step": name,
-            "GFLOP": f"{max(flops_of_step(*phase, data) for phase in phases) / 1e9:.1f}",
+            "GFLOP": f"{max(flops_of_step(phase, data) for phase in phases) / 1e9:.1f}",
             "threads of a fit on two cores": str(min(2, worthwhile_threads(phases, data))),
             "ms, 1 thread": f"{idle[1]:.1f}",
             "ms, 2 threads": f"{idle[2]:.1f}",
@@ -115,13 +114,13 @@ def measure_steps(steps: dict[str, tuple[tuple[int, ...], str]]) -> Iterator[Row
         }
 
 
-def _milliseconds(phases: list[tuple[Phase, Budget]], data: TrainingData) -> dict[int, float]:
+def _milliseconds(phases: list[Phase], data: TrainingData) -> dict[int, float]:
     """Medians of a step of all phases by the number of threads, measured in turns."""
     steps = []
-    for phase, budget in phases:
+    for phase in phases:
         phase.module.requires_grad_(True)
         optimizers = [optimizer_of(update, data.device) for update in phase.updates]
-        x = data.batch(np.resize(data.train, budget.batch_size))
+        x = data.batch(np.resize(data.train, phase.budget.batch_size))
         steps.append(partial(stepper(phase, optimizers, data), x, 0))
     found: dict[int, list[float]] = {1: [], 2: []}
     before = torch.get_num_threads()

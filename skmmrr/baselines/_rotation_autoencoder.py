@@ -126,7 +126,7 @@ def training_phase(network: RotationAutoencoder, spec: RotationSpec) -> Phase:
     update = Update(
         list(network.parameters()), loss, OPTIMIZERS[budget.optimizer], budget.learning_rate
     )
-    return Phase("training", network, [update], [loss])
+    return Phase("training", network, [update], [loss], budget)
 
 
 class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
@@ -420,7 +420,7 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
         held_out, trained = self._split(len(X), seed)
         self.spec_ = self._resolve_spec(X, len(trained), seed)
         self.network_ = self.spec_.initialised_network()
-        phases = [(training_phase(self.network_, self.spec_), self.spec_.budget)]
+        phases = [training_phase(self.network_, self.spec_)]
         samples, dtype = self._samples(X), self._dtype(device)
         data = TrainingData(samples, trained, held_out, seed, device, dtype, self.verbose)
         with fitting(phases, data) as interrupt:

@@ -74,32 +74,6 @@ class Update:
     every: int = 1
 
 
-@dataclass(frozen=True)
-class Phase:
-    """What one phase trains.
-
-    Attributes
-    ----------
-    name : str
-        Key of the history and label of the progress bar.
-    module : nn.Module
-        All that moves in the phase; its best weights are kept.
-    updates : sequence of Update
-        Those of a step, one after the other on the same batch.
-    criterion : sequence of callables (x, generator) -> Tensor, or None
-        The weights of the lowest mean of these losses of the validation samples are kept. None
-        keeps the last ones, for games that no loss judges.
-    independent : bool, default=False
-        Whether no update sees what another moves: on a GPU they are made side by side then.
-    """
-
-    name: str
-    module: nn.Module
-    updates: Sequence[Update]
-    criterion: Sequence[Loss] | None
-    independent: bool = False
-
-
 @stored
 @dataclass(frozen=True)
 class Budget:
@@ -119,6 +93,34 @@ class Budget:
     learning_rate: float
     optimizer: str
     schedule: str
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What one phase trains.
+
+    Attributes
+    ----------
+    name : str
+        Key of the history and label of the progress bar.
+    module : nn.Module
+        All that moves in the phase; its best weights are kept.
+    updates : sequence of Update
+        Those of a step, one after the other on the same batch.
+    criterion : sequence of callables (x, generator) -> Tensor, or None
+        The weights of the lowest mean of these losses of the validation samples are kept. None
+        keeps the last ones, for games that no loss judges.
+    budget : Budget
+    independent : bool, default=False
+        Whether no update sees what another moves: on a GPU they are made side by side then.
+    """
+
+    name: str
+    module: nn.Module
+    updates: Sequence[Update]
+    criterion: Sequence[Loss] | None
+    budget: Budget
+    independent: bool = False
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class Result:
 
 
 def train(
-    network: nn.Module, phases: Sequence[tuple[Phase, Budget]], data: TrainingData, stop: Interrupt
+    network: nn.Module, phases: Sequence[Phase], data: TrainingData, stop: Interrupt
 ) -> tuple[dict[str, History], NDArray[np.int64]]:
     """Train a network in phases, each from the best weights of those before.
 
@@ -181,7 +183,7 @@ def train(
     ----------
     network : nn.Module
         On the CPU, as it is again in the end, without gradients and in evaluation mode.
-    phases : sequence of (Phase, Budget)
+    phases : sequence of Phase
     data : TrainingData
     stop : Interrupt
         After Ctrl-C no further step is made.
@@ -204,9 +206,9 @@ def train(
     """
     results: dict[str, Result] = {}
     module_to_device(network.requires_grad_(False), data.device)
-    for phase, budget in phases:
+    for phase in phases:
         with repeatable(data.device):
-            results[phase.name] = run_phase(phase, budget, data, stop)
+            results[phase.name] = run_phase(phase, data, stop)
         if stop.requested:
             _warn_of_interruption(results, phases)
             break
@@ -215,14 +217,13 @@ def train(
     return {name: result.history for name, result in results.items()}, n_iter
 
 
-def run_phase(phase: Phase, budget: Budget, data: TrainingData, stop: Interrupt) -> Result:
+def run_phase(phase: Phase, data: TrainingData, stop: Interrupt) -> Result:
     """Train a phase and leave its best weights in its module.
 
     Parameters
     ----------
     phase : Phase
         Its module is on the device of the data.
-    budget : Budget
     data : TrainingData
     stop : Interrupt
 
@@ -236,13 +237,13 @@ def run_phase(phase: Phase, budget: Budget, data: TrainingData, stop: Interrupt)
         If no validation loss was below the one before training.
     """
     phase.module.requires_grad_(True)
-    optimizers = [optimizer_of(update, data.device) for update in phase.updates]
+    budget, optimizers = phase.budget, [optimizer_of(one, data.device) for one in phase.updates]
     schedule = _schedule(optimizers, budget, len(data.train))
     rng = numpy_generator(data.seed, phase.name, "batches")
     batches = _batches(data.train, budget.batch_size, rng)
     make_step = stepper(phase, optimizers, data)
     losses = torch.zeros(budget.max_iter, device=data.device)  # read at validations only
-    best = _Best(phase.module, _validation(phase, budget, data))
+    best = _Best(phase.module, _validation(phase, data))
     log = [(0, math.nan, best.loss, _rate(optimizers))]
     schedule.after_validation(best.loss)
     step = start = 0
@@ -260,7 +261,7 @@ def run_phase(phase: Phase, budget: Budget, data: TrainingData, stop: Interrupt)
                 start = step
     best.restore(optimizers)
     if not (best.learned or stop.requested):
-        _warn_of_failure(phase, budget)
+        _warn_of_failure(phase)
     names = ("step", "train_loss", "validation_loss", "learning_rate")
     history = dict(zip(names, np.array(log).T, strict=True))
     return Result(step, history, best.learned)
@@ -340,7 +341,7 @@ def stepper(
     return numbered
 
 
-def _validation(phase: Phase, budget: Budget, data: TrainingData) -> Callable[[], float] | None:
+def _validation(phase: Phase, data: TrainingData) -> Callable[[], float] | None:
     """What gives the mean loss over the validation samples, with the same draws at every call."""
     if phase.criterion is None:
         return None
@@ -348,7 +349,7 @@ def _validation(phase: Phase, budget: Budget, data: TrainingData) -> Callable[[]
     generators = data.generators(phase.name, "validation", len(criterion))
     streams = _streams(phase, data)
     rows = np.resize(data.validation, np.clip(len(data.validation), *_VALIDATION_SAMPLES))
-    chunk = max(budget.batch_size, _VALIDATION_SAMPLES[0])
+    chunk = max(phase.budget.batch_size, _VALIDATION_SAMPLES[0])
 
     def mean_loss(loss_of: Loss, generator: torch.Generator, x: Tensor) -> Tensor:
         with autocast(data.dtype, data.device):
@@ -467,7 +468,8 @@ def _plateau(optimizers: Sequence[Optimizer], epochs: float) -> Callable[[float]
     return after_validation
 
 
-def _warn_of_failure(phase: Phase, budget: Budget) -> None:
+def _warn_of_failure(phase: Phase) -> None:
+    budget = phase.budget
     warn(
         f"The validation loss of phase {phase.name!r} did not fall below its value before "
         f"training. Train longer (max_iter was {budget.max_iter}) or with another "
@@ -476,17 +478,15 @@ def _warn_of_failure(phase: Phase, budget: Budget) -> None:
     )
 
 
-def _warn_of_interruption(
-    results: Mapping[str, Result], phases: Sequence[tuple[Phase, Budget]]
-) -> None:
+def _warn_of_interruption(results: Mapping[str, Result], phases: Sequence[Phase]) -> None:
     if not any(result.learned for result in results.values()):
         raise KeyboardInterrupt
-    phase, budget = phases[len(results) - 1]
+    phase = phases[len(results) - 1]
     steps = results[phase.name].n_iter
-    if steps < budget.max_iter or len(results) < len(phases):
+    if steps < phase.budget.max_iter or len(results) < len(phases):
         warn(
-            f"Training was interrupted in phase {phase.name!r} after {steps} of {budget.max_iter} "
-            "steps; the best weights so far are kept.",
+            f"Training was interrupted in phase {phase.name!r} after {steps} of "
+            f"{phase.budget.max_iter} steps; the best weights so far are kept.",
             TrainingInterrupted,
         )
 
@@ -495,7 +495,7 @@ def _warn_of_interruption(
 
 
 @contextmanager
-def fitting(phases: Sequence[tuple[Phase, Budget]], data: TrainingData) -> Iterator[Interrupt]:
+def fitting(phases: Sequence[Phase], data: TrainingData) -> Iterator[Interrupt]:
     """Context of a fit: a first Ctrl-C waits, and torch has the threads that its steps are worth.
 
     Small products are no faster on several threads, and many times slower where other processes
@@ -513,17 +513,17 @@ def fitting(phases: Sequence[tuple[Phase, Budget]], data: TrainingData) -> Itera
             torch.set_num_threads(threads)
 
 
-def worthwhile_threads(phases: Sequence[tuple[Phase, Budget]], data: TrainingData) -> int:
+def worthwhile_threads(phases: Sequence[Phase], data: TrainingData) -> int:
     """How many threads the work of the largest step is worth."""
-    flops = max(flops_of_step(phase, budget, data) for phase, budget in phases)
+    flops = max(flops_of_step(phase, data) for phase in phases)
     return max(1, int(flops / _FLOPS_PER_THREAD))
 
 
-def flops_of_step(phase: Phase, budget: Budget, data: TrainingData) -> float:
+def flops_of_step(phase: Phase, data: TrainingData) -> float:
     """Of the products and convolutions of a step: those of the losses, and twice that backward."""
     from torch.utils.flop_counter import FlopCounterMode  # brings Triton along where there is one
 
-    x = data.batch(np.resize(data.train, budget.batch_size))
+    x = data.batch(np.resize(data.train, phase.budget.batch_size))
     generator = torch_generator(0, device=data.device)
     phase.module.eval()
     with FlopCounterMode(display=False) as counter:

@@ -342,12 +342,12 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         factors, (levels, quadrature) = self._factors(X), self._quadrature()
         weights = torch.from_numpy(quadrature) / len(self.network_)
         representation = self.spec_.representation
-        maps = np.zeros((len(X), math.prod(representation.shape)))
+        maps = torch.zeros(len(X), math.prod(representation.shape), dtype=torch.float64)
         for one in self._passes(X, levels):
             error = squared_error(one.x, one.stages.refined)
             error = representation.features_last(error).to("cpu", torch.float64)
-            maps[one.samples] += torch.tensordot(weights[one.levels], error, ([0], [1])).numpy()
-        return representation.to_maps(maps * factors[:, None])
+            maps[one.samples] += torch.tensordot(weights[one.levels], error, ([0], [1]))
+        return representation.to_maps(maps * torch.from_numpy(factors)[:, None]).numpy()
 
     def explain(self, X: ArrayLike, levels: ArrayLike | None = None, *, member: int = 0) -> Bunch:
         """Show what the networks make of samples, for plots and for understanding.

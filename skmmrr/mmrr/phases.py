@@ -7,14 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skmmrr.core.training import OPTIMIZERS, Budget, Loss, Phase, Update
+from skmmrr.core.training import OPTIMIZERS, Loss, Phase, Update
 from skmmrr.mmrr.model import MMRRModel, Stages
 from skmmrr.mmrr.score import sample_loss
 from skmmrr.mmrr.spec import MMRRSpec
 
 
-def training_phases(models: Any, spec: MMRRSpec) -> list[tuple[Phase, Budget]]:
-    """The phases of all models, each with its budget; the second sees the first one's weights."""
+def training_phases(models: Any, spec: MMRRSpec) -> list[Phase]:
+    """The phases of all models; the second sees the first one's weights."""
     restoring = [nn.ModuleList([m.embedding, m.masking, m.restoration]) for m in models]
     phases = [_phase("restoration", restoring, _losses(restoration_loss, models, spec), spec)]
     if spec.refine:
@@ -52,9 +52,7 @@ def _losses(loss: Callable[..., Tensor], models: Any, spec: MMRRSpec) -> list[Lo
     return [partial(loss, model, spec) for model in models]
 
 
-def _phase(
-    name: str, modules: Sequence[nn.Module], losses: list[Loss], spec: MMRRSpec
-) -> tuple[Phase, Budget]:
+def _phase(name: str, modules: Sequence[nn.Module], losses: list[Loss], spec: MMRRSpec) -> Phase:
     """An update for each model: no weight is shared."""
     budget = spec.budgets[name]
     optimizer = OPTIMIZERS[budget.optimizer]
@@ -62,4 +60,4 @@ def _phase(
         Update(list(module.parameters()), loss, optimizer, budget.learning_rate)
         for module, loss in zip(modules, losses, strict=True)
     ]
-    return Phase(name, nn.ModuleList(modules), updates, losses, independent=True), budget
+    return Phase(name, nn.ModuleList(modules), updates, losses, budget, independent=True)

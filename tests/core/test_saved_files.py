@@ -24,8 +24,12 @@ from skmmrr.mmrr import spec as specs
 FOLDER = Path(__file__).parent / "saved"
 SMALL = dict(max_iter=6, precision="float32", random_state=0)
 DETECTORS = {
-    "mmrr_unet": MMRRDetector(3, backbone="unet", network=Network(width=4), n_estimators=2, **SMALL),
-    "mmrr_mlp": MMRRDetector(3, backbone="mlp", network=Network(width=4), mask="bernoulli", **SMALL),
+    "mmrr_unet": MMRRDetector(
+        3, backbone="unet", network=Network(width=4), n_estimators=2, **SMALL
+    ),
+    "mmrr_mlp": MMRRDetector(
+        3, backbone="mlp", network=Network(width=4), mask="bernoulli", **SMALL
+    ),
     "mmrr_plain": MMRRDetector(
         3, adjust=False, refine=False, embed=False, network=Network(width=4), **SMALL
     ),
