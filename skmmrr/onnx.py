@@ -72,7 +72,7 @@ def export_onnx(detector: MMRRDetector, path: str | os.PathLike[str]) -> None:
     >>> from skmmrr import MMRRDetector
     >>> from skmmrr.onnx import export_onnx
     >>> X = np.random.default_rng(0).normal(size=(100, 2))
-    >>> detector = MMRRDetector(3, width=8, max_iter=20, random_state=0).fit(X)
+    >>> detector = MMRRDetector(3, max_iter=20, random_state=0).fit(X)
     >>> with TemporaryDirectory() as folder:
     ...     export_onnx(detector, Path(folder) / "detector.onnx")
     ...     session = onnxruntime.InferenceSession(Path(folder) / "detector.onnx")

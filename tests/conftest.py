@@ -11,6 +11,8 @@ from sklearn.datasets import load_digits
 from skmmrr import MMRRDetector, Network
 
 mpl.use("Agg")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # the workers have a core each
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is first imported
 

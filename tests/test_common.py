@@ -39,7 +39,7 @@ class FoldedRotationAutoencoder(Folded, RotationAutoencoderDetector):
         KDEDetector(),
         DeepKNNDetector(),
         FoldedRotationAutoencoder(max_iter=20),
-        FoldedMMRR(5, backbone="unet", network=Network(width=4), n_estimators=2, max_iter=20),
+        FoldedMMRR(3, backbone="unet", network=Network(width=4), n_estimators=1, max_iter=8),
     ]
 )
 def test_scikit_learn_compatible(estimator, check):
