@@ -49,7 +49,7 @@ _STEPS = {  # shapes of samples, and the backbone
     "32x32x3, two U-Nets": ((32, 32, 3), "unet"),
     "256x256x3, perceptron": ((256, 256, 3), "mlp"),
 }
-_REPEATS = 5
+_IDLE, _BUSY = 5, 2  # repetitions; with busy cores a step may take a quarter of a minute
 
 
 def main() -> None:
@@ -100,9 +100,9 @@ def measure_steps(steps: dict[str, tuple[tuple[int, ...], str]]) -> Iterator[Row
         data = TrainingData(samples, index, index, 0, cpu, dtype, verbose=0)
         phases = training_phases(models, spec)
         with busy_cores(0):
-            idle = _milliseconds(phases, data)
+            idle = _milliseconds(phases, data, _IDLE)
         with busy_cores(multiprocessing.cpu_count()):
-            busy = _milliseconds(phases, data)
+            busy = _milliseconds(phases, data, _BUSY)
         yield {
             "a step": name,
             "GFLOP": f"{max(flops_of_step(phase, data) for phase in phases) / 1e9:.1f}",
@@ -114,7 +114,7 @@ def measure_steps(steps: dict[str, tuple[tuple[int, ...], str]]) -> Iterator[Row
         }
 
 
-def _milliseconds(phases: list[Phase], data: TrainingData) -> dict[int, float]:
+def _milliseconds(phases: list[Phase], data: TrainingData, repeats: int) -> dict[int, float]:
     """Medians of a step of all phases by the number of threads, measured in turns."""
     steps = []
     for phase in phases:
@@ -124,7 +124,7 @@ def _milliseconds(phases: list[Phase], data: TrainingData) -> dict[int, float]:
         steps.append(partial(stepper(phase, optimizers, data), x, 0))
     found: dict[int, list[float]] = {1: [], 2: []}
     before = torch.get_num_threads()
-    for _ in range(_REPEATS):
+    for _ in range(repeats):
         for n_threads, times in found.items():
             torch.set_num_threads(n_threads)
             for counted in (False, True):
