@@ -507,7 +507,8 @@ def fitting(phases: Sequence[Phase], data: TrainingData) -> Iterator[Interrupt]:
         torch.manual_seed(data.seed)  # for dropout in a network of the user's own
         try:
             torch.set_num_threads(1)
-            torch.set_num_threads(min(threads, worthwhile_threads(phases, data)))
+            if threads > 1 and not gpus:
+                torch.set_num_threads(min(threads, worthwhile_threads(phases, data)))
             yield interrupt
         finally:
             torch.set_num_threads(threads)
