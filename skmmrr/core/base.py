@@ -241,7 +241,7 @@ class BaseDetector(BaseEstimator, ABC):
         return self
 
     def p_values(self, X: ArrayLike) -> NDArray[np.float64]:
-        """How rare a normal sample as abnormal as this one would be: conformal p-values.
+        """Conformal p-value of each sample.
 
         Parameters
         ----------

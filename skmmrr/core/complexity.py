@@ -116,9 +116,9 @@ class Adjustment:
         )
 
     def factor(self, variation: Tensor) -> Tensor:
-        """What turns the errors of images into those they would have, were they as busy as usual.
+        """What rescales the errors of images to typical complexity.
 
-        They are larger, the more unusual the variation is.
+        It is larger, the more unusual the variation is.
 
         Parameters
         ----------
