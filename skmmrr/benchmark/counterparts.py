@@ -13,7 +13,7 @@ import numpy as np
 from skmmrr.benchmark.published import published_value
 
 RECOMPUTED = "*"
-NOTE = "* mean of the figures above it; the paper prints none of these classes"
+NOTE = "* computed from the figures above it; the paper prints no mean of these classes"
 
 
 class Counterpart(NamedTuple):

@@ -57,7 +57,7 @@ def test_classes_beside_published(rows):
     of_the_same_classes = f"{(0.988 + 0.999) / 2:.3f}*"
     assert table.rows[2] == ["mean", "0.925 ± 0.035", of_the_same_classes, ""]
     assert table.markdown().splitlines()[2] == f"| class | OC-SVM | {title} | X |"
-    assert table.markdown().splitlines()[-1].startswith(r"\* mean of the figures above it")
+    assert table.markdown().splitlines()[-1].startswith(r"\* computed from the figures above it")
     assert table.csv().splitlines()[1].endswith(",0,0.850 ± 0.071,0.988,0.600 ± 0.141")
 
 
