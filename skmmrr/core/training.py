@@ -246,19 +246,24 @@ def run_phase(phase: Phase, data: TrainingData, stop: Interrupt) -> Result:
     best = _Best(phase.module, _validation(phase, data))
     log = [(0, math.nan, best.loss, _rate(optimizers))]
     schedule.after_validation(best.loss)
-    step = start = 0
+    step = 0
     with tqdm(total=budget.max_iter, desc=phase.name, disable=not data.verbose) as progress:
+
+        def validate() -> None:
+            loss, train_loss = best.offer(), losses[log[-1][0] : step].mean().item()
+            log.append((step, train_loss, loss, _rate(optimizers)))
+            progress.set_postfix(train=f"{train_loss:.4f}", validation=f"{loss:.4f}")
+            schedule.after_validation(loss)
+
         while step < budget.max_iter and best.age < schedule.patience and not stop.requested:
             losses[step] = make_step(data.batch(next(batches)), step)
             schedule.after_step()
             progress.update()
             step += 1
-            if step in schedule.validations or step == budget.max_iter or stop.requested:
-                loss = best.offer()
-                log.append((step, losses[start:step].mean().item(), loss, _rate(optimizers)))
-                progress.set_postfix(train=f"{log[-1][1]:.4f}", validation=f"{loss:.4f}")
-                schedule.after_validation(loss)
-                start = step
+            if step in schedule.validations:
+                validate()
+        if step > log[-1][0]:  # in the end, and after Ctrl-C
+            validate()
     best.restore(optimizers)
     if not (best.learned or stop.requested):
         _warn_of_failure(phase)
