@@ -17,7 +17,7 @@ _CHOOSES = "None chooses from the data."
 
 
 @stored
-@dataclass(kw_only=True, repr=False)
+@dataclass(kw_only=True, repr=False, frozen=True)
 class Network(BaseEstimator):
     """Sizes of the networks of :class:`skmmrr.MMRRDetector`.
 
@@ -51,7 +51,7 @@ class Network(BaseEstimator):
 
 
 @stored
-@dataclass(kw_only=True, repr=False)
+@dataclass(kw_only=True, repr=False, frozen=True)
 class Training(BaseEstimator):
     """How networks are trained.
 

@@ -132,7 +132,7 @@ class Adjustment:
 
 
 @stored
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ErrorAdjustment:
     """Errors of images relative to those of normal images of similar complexity.
 

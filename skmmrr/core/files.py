@@ -134,7 +134,7 @@ def _encode(value: Any, arrays: Arrays, name: str) -> Any:
         return {_KIND: "tuple", "items": items} if isinstance(value, tuple) else items
     if isinstance(value, dict):
         return {k: _encode(v, arrays, f"{name}.{k}") for k, v in value.items()}
-    if type(value).__name__ in _STORED and is_dataclass(value):
+    if is_dataclass(value) and _STORED.get(type(value).__name__) is type(value):
         state = {field.name: getattr(value, field.name) for field in fields(value)}
         encoded = _encode(state, arrays, name)
         return {_KIND: "dataclass", "class": type(value).__name__, "fields": encoded}
