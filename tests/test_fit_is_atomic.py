@@ -22,6 +22,7 @@ from skmmrr.baselines import (
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
+from skmmrr.core import training
 from skmmrr.core.base import BaseDetector
 from skmmrr.core.training import TrainingInterrupted
 
@@ -227,14 +228,20 @@ def test_ctrl_c_after_the_training_lets_the_fit_go_on_and_says_so(detector, data
     assert_array_equal(pressed.score_samples(test), expected.score_samples(test))
 
 
-def test_ctrl_c_before_the_refinement_leaves_a_network_of_ones_own_unrefined(vectors):
+def test_ctrl_c_before_the_refinement_leaves_a_network_of_ones_own_unrefined(vectors, monkeypatch):
+    restore = training._Best.restore
+
+    def press_and_restore(self, optimizers):
+        press_ctrl_c()
+        restore(self, optimizers)
+
     def linear(in_channels, out_channels, shape):
         return nn.Linear(in_channels, out_channels)
 
     detector = MMRRDetector(2, backbone=linear, max_iter=20, random_state=0)
-    first, _ = line_of(detector, vectors, "restore")
+    monkeypatch.setattr(training._Best, "restore", press_and_restore)
     with pytest.warns(TrainingInterrupted):
-        run_to_line(first - 20, press_ctrl_c, lambda: detector.fit(vectors))
+        detector.fit(vectors)
     assert list(detector.history_) == ["restoration"]
     refined = detector.level_losses(vectors)
     assert_array_equal(detector.set_params(refine=False).level_losses(vectors), refined)
