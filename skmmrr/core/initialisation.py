@@ -22,16 +22,21 @@ def he_normal(weight: Tensor, generator: torch.Generator) -> None:
     nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
 
 
+def plan(make: Callable[[], ModuleT]) -> ModuleT:
+    """A module whose weights have names, shapes and dtypes, but neither values nor memory."""
+    with torch.device("meta"):
+        return make()
+
+
 def build(make: Callable[[], ModuleT]) -> ModuleT:
-    """A module on the CPU whose weights are NaN, still to be initialised or loaded.
+    """A module on the CPU whose weights are NaN, still to be initialised.
 
     Parameters
     ----------
     make : callable () -> nn.Module
         Called while tensors have no memory: values that it computes for them are lost.
     """
-    with torch.device("meta"):
-        module = make()
+    module = plan(make)
     module.to_empty(device="cpu")
     for tensor in (*module.parameters(), *module.buffers()):
         nn.init.constant_(tensor, torch.nan if tensor.is_floating_point() else 0)
