@@ -166,7 +166,7 @@ class OCSVMDetector(OutlierMixin, ProjectedDetector):
         total = components.var(axis=0).sum()
         chosen = _GAMMA_TIMES_VARIANCE / total if total > 0 else 1.0
         gamma = chosen if self.gamma == "auto" else self.gamma
-        return SupportVectorMachine.fit(components, self.nu, gamma)
+        return SupportVectorMachine.fit(components, self.nu, float(gamma))
 
     def _points(self) -> NDArray[np.float64]:
         points: NDArray[np.float64] = self.estimator_.support_vectors

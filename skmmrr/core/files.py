@@ -39,9 +39,11 @@ from skmmrr.core.kinds import (
 from skmmrr.core.warn import warn
 
 try:
-    import fcntl
-except ImportError:  # on Windows, where open files cannot be removed anyway
-    fcntl = None  # type: ignore[assignment]
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # on Windows, where open files can be neither removed nor renamed
+    _HAS_LOCKS = False
+else:
+    _HAS_LOCKS = True
 
 FORMAT = "skmmrr detector"
 VERSION = 1
@@ -213,8 +215,7 @@ def _dtype(tensor: torch.Tensor) -> str:
 def _try(detector: Any) -> None:
     """Refuse a detector that has no finite scores for what it was fitted on."""
     tried = copy.copy(detector)
-    if hasattr(tried, "device"):
-        tried.device = "cpu"
+    tried.device, tried.verbose = "cpu", 0
     with _refusing("it does not score"), np.errstate(all="ignore"):
         scores = tried._trial_scores()
     require(bool(np.isfinite(scores).all()), "its scores are not finite")
@@ -241,40 +242,47 @@ def write_atomically(path: Path, content: bytes) -> None:
             f"There is no folder {path.parent} to write {path.name} in. Make it first."
         )
     _remove_leftovers(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary, file = _locked_beside(path)
     try:
-        with temporary.open("xb") as file:
-            _lock(file)  # tells other saves that this one lives
+        with file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-            if fcntl is not None:
+            if _HAS_LOCKS:  # still locked
                 os.replace(temporary, path)
-        if fcntl is None:  # Windows renames no open file
+        if not _HAS_LOCKS:
             os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
+def _locked_beside(path: Path) -> tuple[Path, IO[bytes]]:
+    """A new file, locked: so other saves of the same file see that this one is being written."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        file = temporary.open("xb")
+        if _HAS_LOCKS:
+            with suppress(OSError):  # of file systems without locks
+                flock(file, LOCK_EX)
+        if temporary.exists():  # else another save came before the lock
+            return temporary, file
+        file.close()
+
+
 def _remove_leftovers(path: Path) -> None:
     """Remove what killed saves of this file left behind, not what others are writing."""
     pattern = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{8}")
     for found in path.parent.iterdir():
-        if pattern.fullmatch(found.name) and found.is_file() and not found.is_symlink():
-            with suppress(OSError), found.open("rb") as file:  # locked, or another's
-                _lock(file)
-                if fcntl is not None:
-                    found.unlink()
-            if fcntl is None:
-                with suppress(OSError):
-                    found.unlink()
-
-
-def _lock(file: IO[bytes]) -> None:
-    """Lock an open file; an OSError if another process has locked it."""
-    if fcntl is not None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not pattern.fullmatch(found.name) or found.is_symlink() or not found.is_file():
+            continue
+        with suppress(OSError):  # somebody else's, or being written
+            if not _HAS_LOCKS:
+                found.unlink()
+                continue
+            with found.open("rb") as file:
+                flock(file, LOCK_EX | LOCK_NB)
+                found.unlink()
 
 
 def _read(path: Path, most_bytes: int) -> tuple[Any, Arrays]:
@@ -350,7 +358,7 @@ def _digest(text: str, arrays: Arrays) -> str:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name} {array.dtype.str} {arrays[name].shape}".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

@@ -273,6 +273,8 @@ class Array(Kind):
 class Weights(Kind):
     """A network's weights by name. They are read as arrays: a network is made of them later."""
 
+    largest: float = 1e6  # of the real numbers: what is between two norms stays finite
+
     def _encode(self, value: nn.Module, name: str, arrays: Arrays) -> list[str]:
         tensors = {k: v.detach().cpu().numpy() for k, v in value.state_dict().items()}
         arrays |= {f"{name}.{k}": np.array(v, order="C") for k, v in tensors.items()}
@@ -283,8 +285,9 @@ class Weights(Kind):
             raise refuse(name, "a list of names of weights", found)
         weights = StoredWeights({k: _taken(_IN_JSON, f"{name}.{k}", arrays) for k in found})
         for key, array in weights.items():
-            if not np.isfinite(array).all():
-                raise refuse(f"{name}.{key}", "of finite numbers", array)
+            real = array.dtype.kind == "f"
+            if real and not (np.abs(array) <= self.largest).all():
+                raise refuse(f"{name}.{key}", f"of numbers up to {self.largest:g}", array)
         return weights
 
 
