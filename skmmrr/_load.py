@@ -34,8 +34,8 @@ def load(
         with. What was fitted on a GPU loads anywhere.
     limits : mapping of str to int, default=None
         Higher limits than the usual ones, for files that you trust: "bytes", of the file (2**31);
-        "n_levels", masking levels of a score (1000); "input_size", to which a pretrained network's
-        images are resized (1024).
+        "characters", of the JSON in it (2**24); "n_levels", masking levels of a score (1000);
+        "input_size", to which a pretrained network's images are resized (1024).
 
     Returns
     -------

@@ -48,8 +48,8 @@ else:
 FORMAT = "skmmrr detector"
 VERSION = 1
 
-LIMITS = {"bytes": 2**31, "n_levels": 1000, "input_size": 1024}
-"""What a file may have at most: bytes in all, and what a parameter that costs time may be."""
+LIMITS = {"bytes": 2**31, "characters": 2**24, "n_levels": 1000, "input_size": 1024}
+"""What a file may have at most: bytes, characters of JSON, and parameters that cost time."""
 
 _REMEDY = "Save it again with detector.save, or fetch the file again."
 _MOST_DIGITS = 19  # of an int: it has 64 bits
@@ -97,7 +97,7 @@ def load_detector(
         raise ValueError(f"load has limits for {sorted(LIMITS)}. Got {sorted(unknown)}.")
     allowed = LIMITS | dict(limits or {})
     try:
-        content, arrays = _read(Path(path), allowed["bytes"])
+        content, arrays = _read(Path(path), allowed)
         detector = _decode_detector(content, arrays, classes, allowed)
     except SavedFileError as error:
         found = f"{path} is no detector that skmmrr can load: {error}. {_REMEDY}"
@@ -160,7 +160,7 @@ def _decode_detector(
     require(
         not arrays, f"it has arrays that belong nowhere, such as {shorten(min(arrays, default=0))}"
     )
-    _check_limits(detector, limits)
+    _check_limits(detector._costs(), limits)
     with _refusing("its parts do not agree"):
         _check_parameters(detector)
         detector._check_kept()
@@ -172,11 +172,11 @@ def _decode_detector(
     return detector
 
 
-def _check_limits(detector: Any, limits: Mapping[str, int]) -> None:
-    for name, value in detector._costs().items():
+def _check_limits(costs: Mapping[str, Any], limits: Mapping[str, int]) -> None:
+    for name, value in costs.items():
         if isinstance(value, int | float) and value > limits[name]:
             raise SavedFileError(
-                f"its {name} is {value}, more than the limit of {limits[name]}, which "
+                f"{name!r} is {value}, more than the limit of {limits[name]}, which "
                 f"skmmrr.load(path, limits={{{name!r}: {value}}}) raises for a file that you trust"
             )
 
@@ -190,7 +190,8 @@ def _check_parameters(detector: Any) -> None:
     device = getattr(detector, "device", "auto")
     require(isinstance(device, str), "'device' must be a text")
     if device != "auto":
-        torch.device(device)  # whether this machine has it is asked when it scores
+        kind = torch.device(device).type  # whether this machine has it is asked when it scores
+        require(kind != "meta", "'device' must be one that computes")
 
 
 def _network(detector: Any, weights: StoredWeights) -> nn.Module:
@@ -285,19 +286,14 @@ def _remove_leftovers(path: Path) -> None:
                 found.unlink()
 
 
-def _read(path: Path, most_bytes: int) -> tuple[Any, Arrays]:
+def _read(path: Path, limits: Mapping[str, int]) -> tuple[Any, Arrays]:
     """The content of a file, whose digest fits."""
     _safetensors()
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path} to load a detector from.")
-    size = path.stat().st_size
-    if size > most_bytes:
-        raise SavedFileError(
-            f"it has {size:,} bytes, more than the limit of {most_bytes:,}, which "
-            f"skmmrr.load(path, limits={{'bytes': {size}}}) raises for a file that you trust"
-        )
+    _check_limits({"bytes": path.stat().st_size}, limits)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -310,6 +306,7 @@ def _read(path: Path, most_bytes: int) -> tuple[Any, Arrays]:
             raise
         raise SavedFileError(f"{type(error).__name__}: {shorten(error)}") from error
     text = metadata.get("content", "")
+    _check_limits({"characters": len(text)}, limits)
     if metadata.get("sha256") != _digest(text, arrays):
         raise SavedFileError("its content does not match its digest")
     return _parse(text), arrays

@@ -158,6 +158,8 @@ class Parameter(Scalar):
 
     def _decode(self, found: Any, name: str, arrays: Arrays) -> Any:
         if isinstance(found, dict) and found.keys() == {"tuple"}:
+            if not isinstance(found["tuple"], list):
+                raise refuse(name, "a list of the tuple's items", found["tuple"])
             return tuple(self.decode(found["tuple"], name, arrays))
         if isinstance(found, list):
             return [super(Parameter, self)._decode(item, name, arrays) for item in found]

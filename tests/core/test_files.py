@@ -244,12 +244,12 @@ def test_a_class_of_another_library_is_refused(saved):
 def test_limits_are_told_and_raised(saved, tmp_path):
     _, path, content = saved
     with pytest.raises(
-        SavedFileError, match=r"bytes, more than the limit of 10, .*limits={'bytes'"
+        SavedFileError, match=r"'bytes' is .* more than the limit of 10, .*limits={'bytes'"
     ):
         skmmrr.load(path, limits={"bytes": 10})
     skmmrr.load(path, limits={"bytes": len(content)})
     skmmrr.load(path).set_params(n_levels=1001).save(tmp_path / "many")
-    with pytest.raises(SavedFileError, match="n_levels is 1001, more than the limit of 1000"):
+    with pytest.raises(SavedFileError, match="'n_levels' is 1001, more than the limit of 1000"):
         skmmrr.load(tmp_path / "many")
     assert skmmrr.load(tmp_path / "many", limits={"n_levels": 1001}).n_levels == 1001
     with pytest.raises(ValueError, match=r"limits for \['bytes', .*Got \['byte'\]"):
@@ -282,7 +282,7 @@ def with_content(path, change):
         (lambda c: c["fitted"]["spec_"]["sizes"].update(n_blocks=10**6), "blocks of networks"),
         (lambda c: c["fitted"]["network_"].pop(), "arrays that belong nowhere"),
         (lambda c: c["parameters"].pop("n_levels"), "'parameters' must be an object"),
-        (lambda c: c["parameters"].update(n_levels=10**9), "n_levels is 1000000000, more than"),
+        (lambda c: c["parameters"].update(n_levels=10**9), "'n_levels' is 1000000000, more than"),
         (lambda c: c["parameters"].update(mask="iron"), "parts do not agree: The parameter 'mask'"),
         (lambda c: c["parameters"].update(device="toaster"), "parts do not agree: .*toaster"),
         (lambda c: c["parameters"].update(verbose="much"), "'verbose' must be an integer"),

@@ -36,19 +36,10 @@ RAW = "@raw@"  # marks what json.dumps cannot write
 VALUES = [
     *(None, True, False, 0, 1, -1, 2, 3, 7, 100, 2**15, 2**31, 2**63, 10**9, -(10**9)),
     *(0.5, -0.5, 1e-300, 1e30, 1e308, -1e308, float("nan"), float("inf"), -float("inf")),
-    *(
-        "",
-        "x",
-        "unet",
-        "mlp",
-        "auto",
-        "cuda:7",
-        "float64",
-        "gauss-legendre",
-        "a" * 10_000,
-        "\ud800",
-    ),
-    *([], {}, [[]], [1] * 50, {"kind": "tuple"}, {"kind": "weights"}, {"kind": []}, [8, 8, 1]),
+    *("", "x", "unet", "mlp", "auto", "cuda:7", "meta", "float64", "gauss-legendre"),
+    *("a" * 10_000, "\ud800"),
+    *([], {}, [[]], [1] * 50, {"array": 1}, {"tuple": {"tuple": []}}, {"tuple": None}, [8, 8, 1]),
+    *({"tuple": "ab"}, {"tuple": [[]]}, {"tuple": [8, 8]}),
     *(RAW + "1" * 5000, RAW + DEEP, RAW + '{"a": 1, "a": 2}'),
 ]
 
