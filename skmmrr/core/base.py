@@ -46,7 +46,7 @@ class BaseDetector(BaseEstimator, ABC):
     A subclass inherits :class:`sklearn.base.OutlierMixin` first. Its constructor has the parameters
     `image_shape`, `contamination` and `validation_fraction`; its ``_fit`` calls
     ``_check_params()``, ``_validate_X(X, reset=True)``, ``_split`` and in the end
-    ``_set_threshold``.
+    ``_set_threshold``. What it learns beyond that is in ``_KEEPS``, for files.
     """
 
     _GROUPS: ClassVar[dict[str, type[BaseEstimator]]] = {}  # parameters that hold parameters

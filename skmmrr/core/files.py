@@ -36,6 +36,7 @@ from skmmrr.core.kinds import (
     require,
     shorten,
 )
+from skmmrr.core.validation import check_integer
 from skmmrr.core.warn import warn
 
 try:
@@ -96,6 +97,8 @@ def load_detector(
     if unknown:
         raise ValueError(f"load has limits for {sorted(LIMITS)}. Got {sorted(unknown)}.")
     allowed = LIMITS | dict(limits or {})
+    for name, most in allowed.items():
+        check_integer(f"limits[{name!r}]", most, "load", minimum=1)
     try:
         content, arrays = _read(Path(path), allowed)
         detector = _decode_detector(content, arrays, classes, allowed)
@@ -132,6 +135,11 @@ def _plain(owner: Any, name: str) -> Any:
 def _encode_fitted(detector: Any, arrays: Arrays) -> dict[str, Any]:
     kinds, parameters = detector._KEEPS, detector.get_params(deep=False)
     learned = {name: value for name, value in vars(detector).items() if name not in parameters}
+    for name in sorted(learned.keys() - kinds.keys()):
+        raise TypeError(
+            f"{type(detector).__name__} has an attribute {name!r}, which no fit gives it and no "
+            "file can have. Delete it, or save with joblib."
+        )
     return {name: kinds[name].encode(value, name, arrays) for name, value in learned.items()}
 
 
@@ -148,18 +156,15 @@ def _decode_detector(
 ) -> Any:
     """The detector, of parts that were checked each, and then whether they agree."""
     if not isinstance(content, dict) or content.keys() != {"detector", "parameters", "fitted"}:
-        raise refuse(
-            "content", "an object of a detector, its parameters and what it fitted", content
-        )
+        raise refuse("content", "an object of 'detector', 'parameters' and 'fitted'", content)
     name = content["detector"]
     if not isinstance(name, str) or name not in classes:
         raise SavedFileError(f"it has a {shorten(name)}, not one of {sorted(classes)}")
     cls = classes[name]
     detector = _parameters(cls).decode(content["parameters"], "parameters", arrays)
     vars(detector).update(_decode_fitted(cls, content["fitted"], arrays))
-    require(
-        not arrays, f"it has arrays that belong nowhere, such as {shorten(min(arrays, default=0))}"
-    )
+    for left in sorted(arrays):
+        raise SavedFileError(f"it has arrays that belong nowhere, such as {shorten(left)}")
     _check_limits(detector._costs(), limits)
     with _refusing("its parts do not agree"):
         _check_parameters(detector)
@@ -214,7 +219,7 @@ def _dtype(tensor: torch.Tensor) -> str:
 
 
 def _try(detector: Any) -> None:
-    """Refuse a detector that has no finite scores for what it was fitted on."""
+    """Refuse a detector that has no finite scores in the middle of what it was fitted on."""
     tried = copy.copy(detector)
     tried.device, tried.verbose = "cpu", 0
     with _refusing("it does not score"), np.errstate(all="ignore"):

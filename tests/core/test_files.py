@@ -301,6 +301,13 @@ def test_missing_file_and_unfitted_detector(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_an_attribute_of_ones_own_is_not_saved(vectors, tmp_path):
+    detector = KDEDetector().fit(vectors)
+    detector.note_ = "mine"
+    with pytest.raises(TypeError, match="'note_', which no fit gives it"):
+        detector.save(tmp_path / "model")
+
+
 def test_code_as_a_parameter_is_refused(vectors, tmp_path):
     for features in (torch.nn.Identity(), np.abs):
         detector = DeepKNNDetector(features).fit(vectors)

@@ -161,9 +161,8 @@ def write_hostile(seed, target):
             alter_arrays(arrays, rng)
     text = text_of(content)
     if rng.integers(40) == 0:
-        text = [text[: len(text) // 2], "", "null", "[]", DEEP, "1" * 5000, "{}", '"x"'][
-            rng.integers(8)
-        ]
+        texts = [text[: len(text) // 2], "", "null", "[]", DEEP, "1" * 5000, "{}", '"x"']
+        text = texts[rng.integers(len(texts))]
     metadata |= {"content": text, "sha256": _digest(text, arrays)}
     save_file(arrays, target, metadata)
     return good
@@ -178,7 +177,7 @@ def outcome(path):
         detector = skmmrr.load(path)
         if hasattr(detector, "device"):
             detector.set_params(device="cpu")
-    except getattr(skmmrr, "SavedFileError", ()):
+    except skmmrr.SavedFileError:
         return "refused"
     except Exception as error:
         return f"raised {type(error).__name__}"
@@ -208,13 +207,9 @@ def scores_of_good_files():
 
 
 def resident(kind):
-    """Megabytes in memory now (VmRSS), or at most since they were last asked for (VmHWM)."""
+    """Megabytes in memory now (VmRSS), or at their peak (VmHWM)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(kind))
-
-
-def forget_peak():
-    Path("/proc/self/clear_refs").write_text("5")
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +228,7 @@ def test_altered_files_are_refused_or_those_of_a_sound_detector(i, good_scores, 
         seconds = time.perf_counter() - start
         grown = resident("VmRSS") - before if measured else 0
         assert verdict(found, good_scores[good], tmp_path / "again") in FINE, seed
-        assert seconds < SLOW, seed
+        assert seconds < WORST, seed  # not SLOW: other tests run beside this one
         assert grown < MEGABYTES, seed
 
 
@@ -243,17 +238,12 @@ def work(first, last, results: Connection):
 
     warnings.simplefilter("ignore")
     good_scores = scores_of_good_files()
-    limit = 8 * 2**30
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_AS, (8 * 2**30,) * 2)  # else the machine may die instead
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(first, last):
             path = Path(folder) / "hostile"
-            try:
-                good = write_hostile(seed, path)
-            except Exception as error:
-                results.send((seed, f"not written: {type(error).__name__}", 0, 0))
-                continue
-            forget_peak()
+            good = write_hostile(seed, path)
+            Path("/proc/self/clear_refs").write_text("5")  # forgets the peak of memory
             before, start = resident("VmRSS"), time.perf_counter()
             results.send((seed, "began", 0, 0))
             found = outcome(path)
@@ -301,17 +291,12 @@ def main():
     arguments = parser.parse_args()
     counts, most, longest = collections.Counter(), 0.0, 0.0
     for seed, found, costs in run_cases(arguments.first, arguments.first + arguments.cases):
-        counts[found] += 1
+        seconds, megabytes = costs or (0.0, 0.0)  # of a process that is gone nothing is known
+        longest, most = max(longest, seconds), max(most, megabytes)
         kinds = [found]
-        if costs is not None:
-            seconds, megabytes = costs
-            longest, most = max(longest, seconds), max(most, megabytes)
-            if seconds > SLOW:
-                kinds.append(f"took over {SLOW:g} s")
-            if megabytes > MEGABYTES:
-                kinds.append(f"took over {MEGABYTES} MB")
-            for kind in kinds[1:]:
-                counts[kind] += 1
+        kinds += [f"took over {SLOW:g} s"] if seconds > SLOW else []
+        kinds += [f"took over {MEGABYTES} MB"] if megabytes > MEGABYTES else []
+        counts.update(kinds)
         if arguments.show and (len(kinds) > 1 or found not in FINE):
             sys.stdout.write(f"{seed} {GOOD[seed % len(GOOD)].stem} {kinds} {costs}\n")
     for found, n in counts.most_common():
