@@ -120,7 +120,7 @@ class ScoringGraph(nn.Module):
     def __init__(self, detector: MMRRDetector) -> None:
         super().__init__()
         self.models: Any = copy.deepcopy(detector.network_).float().eval()
-        self.representation = spec = detector.spec_.representation
+        self.representation = detector.spec_.representation
         self.offset, self.refine = float(detector.offset_), detector.refine
         self.adjustment = None
         if detector._adjusts():
@@ -128,7 +128,7 @@ class ScoringGraph(nn.Module):
             self.adjustment = adjustment.by_kind["refined" if detector.refine else "restored"]
         levels, weights = detector._quadrature()
         draws = [
-            draws_at(levels, spec.shape, detector.spec_.seed, member, model)
+            draws_at(levels, self.representation.shape, detector.spec_.seed, member, model)
             for member, model in enumerate(self.models)
         ]
         self.register_buffer("levels", torch.as_tensor(levels, dtype=torch.float32))

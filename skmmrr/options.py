@@ -15,7 +15,7 @@ from skmmrr.core.validation import check_integer, check_option, check_real
 _CHOOSES = "None chooses from the data."
 
 
-@dataclass(kw_only=True, repr=False)
+@dataclass(kw_only=True, repr=False, frozen=True)
 class Network(BaseEstimator):
     """Sizes of the networks of :class:`skmmrr.MMRRDetector`.
 
@@ -48,7 +48,7 @@ class Network(BaseEstimator):
                 check_integer(f"network.{name}", value, owner, minimum=1, remedy=_CHOOSES)
 
 
-@dataclass(kw_only=True, repr=False)
+@dataclass(kw_only=True, repr=False, frozen=True)
 class Training(BaseEstimator):
     """How networks are trained.
 

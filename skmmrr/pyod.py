@@ -6,6 +6,7 @@ can do, these can: ``predict_proba``, ``predict_confidence``, ``predict_with_rej
 objects as `contamination`, PyOD's combinations, clones and files.
 """
 
+import copy
 import warnings
 from collections.abc import Callable
 from inspect import Parameter, Signature, signature
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skmmrr import baselines
 from skmmrr.core.base import BaseDetector
+from skmmrr.core.groups import ParameterGroups
 from skmmrr.mmrr.estimator import MMRRDetector
 
 try:
@@ -29,7 +31,7 @@ __all__ = ["KDE", "KNN", "MMRR", "OCSVM", "RotationAutoencoder"]
 _CONTAMINATION = 0.1  # PyOD's default
 
 
-class PyODAdapter(PyODBaseDetector):
+class PyODAdapter(ParameterGroups, PyODBaseDetector):
     """Base of the adapters: a PyOD detector made from one of this library's.
 
     Parameters
@@ -55,7 +57,7 @@ class PyODAdapter(PyODBaseDetector):
 
     def __init_subclass__(cls, detector: type[BaseDetector], **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls._detector_class = detector
+        cls._detector_class, cls._GROUPS = detector, detector._GROUPS
         cls.__init__ = _constructor(detector)  # type: ignore[method-assign]
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
@@ -72,6 +74,12 @@ class PyODAdapter(PyODBaseDetector):
         -------
         self : object
         """
+        fitted = copy.copy(self)
+        fitted._fit(X, y)
+        self.__dict__ = fitted.__dict__  # all that was learned at once
+        return self
+
+    def _fit(self, X: ArrayLike, y: Any) -> None:
         self._set_n_classes(y)
         own = {name: getattr(self, name) for name in signature(self._detector_class).parameters}
         # A float fits all samples; a network holds out some in any case, and would score all twice.
@@ -82,7 +90,6 @@ class PyODAdapter(PyODBaseDetector):
             self.detector_ = self._detector_class(**own).fit(X)
         self.decision_scores_ = -self.detector_._training_scores(X)
         self._process_decision_scores()
-        return self
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score samples.

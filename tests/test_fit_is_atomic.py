@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 import skmmrr
 from skmmrr import MMRRDetector, Network, Training
@@ -20,6 +22,7 @@ from skmmrr.baselines import (
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
+from skmmrr.core import training
 from skmmrr.core.base import BaseDetector
 from skmmrr.core.training import TrainingInterrupted
 
@@ -212,6 +215,56 @@ def test_two_ctrl_c_give_the_fit_up(detector, data):
     with pytest.raises(KeyboardInterrupt):
         run_to_line(trained_at, press_twice, lambda: detector.fit(other))
     assert_array_equal(detector.score_samples(test), scores)
+
+
+@trained
+def test_ctrl_c_after_the_training_lets_the_fit_go_on_and_says_so(detector, data):
+    X, _, test = data
+    expected, pressed = clone(detector).fit(X), clone(detector)
+    first, _ = line_of(detector, X, "_threshold_scores")
+    with pytest.warns(TrainingInterrupted, match="came after the training"):
+        run_to_line(first + 1, press_ctrl_c, lambda: pressed.fit(X))
+    assert pressed.offset_ == expected.offset_
+    assert_array_equal(pressed.score_samples(test), expected.score_samples(test))
+
+
+def test_ctrl_c_before_the_refinement_leaves_a_network_of_ones_own_unrefined(vectors, monkeypatch):
+    restore = training._Best.restore
+
+    def press_and_restore(self, optimizers):
+        press_ctrl_c()
+        restore(self, optimizers)
+
+    def linear(in_channels, out_channels, shape):
+        return nn.Linear(in_channels, out_channels)
+
+    detector = MMRRDetector(2, backbone=linear, max_iter=20, random_state=0)
+    monkeypatch.setattr(training._Best, "restore", press_and_restore)
+    with pytest.warns(TrainingInterrupted):
+        detector.fit(vectors)
+    assert list(detector.history_) == ["restoration"]
+    refined = detector.level_losses(vectors)
+    assert_array_equal(detector.set_params(refine=False).level_losses(vectors), refined)
+
+
+def test_the_process_is_as_it_was_after_an_error(data):
+    X, _, _ = data
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    detector = clone(DETECTORS[0])
+    _, last = line_of(detector, X, "run_phase")
+    with pytest.raises(MemoryError):
+        run_to_line(last, out_of_memory, lambda: detector.fit(X))
+    assert torch.get_num_threads() == threads
+    assert_array_equal(torch.get_rng_state(), state)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_subclass_may_have_fewer_parameters(vectors):
+    class Short(MMRRDetector):
+        def __init__(self, n_levels=2, *, max_iter=3, random_state=0):
+            super().__init__(n_levels, max_iter=max_iter, random_state=random_state)
+
+    assert Short().fit(vectors).score_samples(vectors).shape == (len(vectors),)
 
 
 def test_the_base_cannot_be_made_by_itself():

@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 
-from skmmrr import MMRRDetector, Training
+from skmmrr import MMRRDetector, Network, Training
 from skmmrr import pyod as adapters
 from skmmrr.pyod import KDE, KNN, MMRR, OCSVM, RotationAutoencoder
 
@@ -191,3 +191,24 @@ def test_without_pyod_the_extra_is_named():
     code = "import sys; sys.modules['pyod'] = None; import skmmrr.pyod"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "pip install 'skmmrr[pyod]'" in result.stderr
+
+
+def test_groups_of_parameters_are_reached_on_a_copy():
+    sizes = Network(width=8)
+    detector = MMRR(network=sizes).set_params(network__width=4, training__batch_size=3)
+    assert detector.network.width == 4
+    assert detector.training.batch_size == 3
+    assert sizes.width == 8
+    with pytest.raises(ValueError, match="There is no parameter network__depth of MMRR"):
+        detector.set_params(network__depth=3)
+
+
+def test_a_fit_that_fails_leaves_the_detector_of_before(data, monkeypatch):
+    X, _, X_test, _ = data
+    detector = OCSVM(random_state=0).fit(X)
+    labels, threshold = detector.predict(X_test), detector.threshold_
+    monkeypatch.setattr(OCSVM, "_process_decision_scores", lambda self: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        detector.fit(X[:50])
+    assert detector.threshold_ == threshold
+    assert_array_equal(detector.predict(X_test), labels)

@@ -51,7 +51,8 @@ class BenchTable(SphinxDirective):
         table = self._table(frame)
         wanted = self.options.get("rows")
         rows = [row for row in table.rows if wanted is None or row[0] in wanted]
-        return [_table_node(table.columns, rows)]
+        note = [nodes.paragraph(text=table.note)] if table.note else []
+        return [_table_node(table.columns, rows), *note]
 
     def _table(self, frame: Any) -> Table:
         kind, metrics = self.options["kind"], self.options.get("metric", ["auroc"])
@@ -64,7 +65,8 @@ class BenchTable(SphinxDirective):
         (table,) = class_tables(frame, *metrics)
         if "seen" in self.options:
             (others,) = class_tables(frame[~frame["class"].isin(self.options["seen"])], *metrics)
-            means = dict(zip(others.columns, others.rows[-1], strict=True)) | {"published": ""}
+            means = dict(zip(others.columns, others.rows[-1], strict=True))
+            means |= {name: "" for name in table.columns if name.startswith("published")}
             means["class"] = f"mean of the {len(others.rows) - 1} unseen"
             table.rows.append([means[column] for column in table.columns])
         return table

@@ -20,6 +20,7 @@ from skmmrr.baselines import (
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
+from skmmrr.core import training
 from skmmrr.core.training import (
     Phase,
     TrainingData,
@@ -69,7 +70,8 @@ def main() -> None:
 def measure_threads(digit: int, n_test: int) -> Iterator[Row]:
     """Rows of the largest difference of scores, relative to the highest, and of seconds."""
     train, test, _ = digit_split(digit)
-    before = torch.get_num_threads()
+    before, per_thread = torch.get_num_threads(), training._FLOPS_PER_THREAD
+    training._FLOPS_PER_THREAD = 1.0  # steps as small as these would have one thread in any case
     for name, detector in _DETECTORS.items():
         scores, seconds = [], []
         for n_threads in (1, 2):
@@ -87,6 +89,7 @@ def measure_threads(digit: int, n_test: int) -> Iterator[Row]:
             "s, 2 threads": f"{seconds[1]:.1f}",
         }
     torch.set_num_threads(before)
+    training._FLOPS_PER_THREAD = per_thread
 
 
 def measure_steps(steps: dict[str, tuple[tuple[int, ...], str]]) -> Iterator[Row]:
@@ -118,10 +121,9 @@ def _milliseconds(phases: list[Phase], data: TrainingData, repeats: int) -> dict
     """Medians of a step of all phases by the number of threads, measured in turns."""
     steps = []
     for phase in phases:
-        phase.module.requires_grad_(True)
         optimizers = [optimizer_of(update, data.device) for update in phase.updates]
         x = data.batch(np.resize(data.train, phase.budget.batch_size))
-        steps.append(partial(stepper(phase, optimizers, data), x, 0))
+        steps.append((phase.module, partial(stepper(phase, optimizers, data), x, 0)))
     found: dict[int, list[float]] = {1: [], 2: []}
     before = torch.get_num_threads()
     for _ in range(repeats):
@@ -129,8 +131,10 @@ def _milliseconds(phases: list[Phase], data: TrainingData, repeats: int) -> dict
             torch.set_num_threads(n_threads)
             for counted in (False, True):
                 start = time.perf_counter()
-                for step in steps:
+                for module, step in steps:  # as in a fit, the weights of one phase move
+                    module.requires_grad_(True)
                     step()
+                    module.requires_grad_(False)
                 if counted:
                     times.append(1e3 * (time.perf_counter() - start))
     torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""The papers' other detectors, to compare MMRR with: one detector a file."""
+"""Other detectors of the papers, to compare MMRR with: one detector a file."""
 
 from skmmrr.baselines._deep_knn import DeepKNNDetector
 from skmmrr.baselines._kde import KDEDetector

@@ -53,6 +53,7 @@ from skmmrr.core.training import (
     check_history,
     fitting,
     train,
+    trainable,
 )
 from skmmrr.core.validation import check_integer, check_option, check_real, check_steps
 from skmmrr.options import Training
@@ -75,10 +76,10 @@ _WIDEST = 2**20  # that a file may say
     rotation_channels=Integer(1, _WIDEST),
     weights=Table(Real(0), _PARTS),
     budget=record(Budget),
-    precision=Choice(TRAINING_PRECISIONS),
+    precision=Choice(TRAINING_PRECISIONS[1:]),
     seed=Integer(),
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RotationSpec:
     """What a fit of RotationAutoencoderDetector trains, every number resolved.
 
@@ -90,7 +91,8 @@ class RotationSpec:
     weights : dict of str to float
         Of the parts "rec" and "cls" of the loss.
     budget : Budget
-    precision : str
+    precision : {"float32", "bfloat16", "float64"}
+        Of the training.
     seed : int
     """
 
@@ -159,9 +161,8 @@ def training_phase(network: RotationAutoencoder, spec: RotationSpec) -> Phase:
         return total
 
     budget = spec.budget
-    update = Update(
-        list(network.parameters()), loss, OPTIMIZERS[budget.optimizer], budget.learning_rate
-    )
+    optimizer = OPTIMIZERS[budget.optimizer]
+    update = Update(trainable(network), loss, optimizer, budget.learning_rate)
     return Phase("training", network, [update], [loss], budget)
 
 
@@ -426,7 +427,9 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
         weights = {"rec": self.reconstruction_weight, "cls": self.classification_weight}
         return [part for part, weight in weights.items() if weight]
 
-    def _resolve_spec(self, X: NDArray[Any], n_train: int, seed: int) -> RotationSpec:
+    def _resolve_spec(
+        self, X: NDArray[Any], n_train: int, seed: int, device: torch.device
+    ) -> RotationSpec:
         if self.image_shape_ is None:
             raise ValueError(
                 f"{type(self).__name__} takes images of shape (n, height, width[, channels]). Got "
@@ -451,7 +454,7 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
             rotation_channels=max(1, int(self.rotation_ratio * latent)),
             weights={"rec": self.reconstruction_weight, "cls": self.classification_weight},
             budget=budget,
-            precision=self.precision,
+            precision=str(self._dtype(device)).removeprefix("torch."),
             seed=seed,
         )
 
@@ -461,7 +464,7 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
         X = self._validate_X(X, reset=True)
         seed = draw_seed(self.random_state)
         held_out, trained = self._split(len(X), seed)
-        self.spec_ = self._resolve_spec(X, len(trained), seed)
+        self.spec_ = self._resolve_spec(X, len(trained), seed, device)
         self.network_ = self.spec_.initialised_network()
         phases = [training_phase(self.network_, self.spec_)]
         samples, dtype = self._samples(X), self._dtype(device)

@@ -19,6 +19,11 @@ from skmmrr.baselines import (
 _FEW_LEVELS: dict[str, Any] = {"level_rule": "gauss-legendre", "n_levels": 8}
 _PAPER: dict[str, Any] = dict(PAPER_32x32)
 _N_LEVELS = (2, 3, 5, 8, 15, 30, 60)
+_ABLATIONS: dict[str, dict[str, Any]] = {
+    "no embedding": {"embed": False},
+    "constant mask": {"mask": "constant"},
+    "Bernoulli mask": {"mask": "bernoulli"},
+}
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,13 @@ def _mmrr(name: str = "MMRR", ablated: str = "", **parameters: Any) -> Candidate
 
 def _few_levels() -> Candidate:
     candidate = _mmrr("MMRR, 8 nodes", **_FEW_LEVELS)
-    unadjusted = {f"{candidate.name}, unadjusted": {"adjust": False}}
+    variants = {candidate.name: {}, **candidate.variants}
+    unadjusted = {f"{name}, unadjusted": {**v, "adjust": False} for name, v in variants.items()}
     return replace(candidate, variants={**candidate.variants, **unadjusted})
+
+
+def _ablation(what: str, name: str = "MMRR", **parameters: Any) -> Callable[[], Candidate]:
+    return lambda: _mmrr(name, f", {what}", **parameters, **_ABLATIONS[what])
 
 
 def _levels() -> Candidate:
@@ -71,11 +81,15 @@ def _from_pyod(module: str, name: str, **parameters: Any) -> Callable[[], Candid
 
 _DETECTORS: dict[str, Callable[[], Candidate]] = {
     "MMRR": _mmrr,
+    # a fit of its own, since `compare` shows every row of "MMRR", and tables have nothing to adjust
+    "MMRR, unadjusted": lambda: _mmrr(ablated=", unadjusted", adjust=False),
     "MMRR, 8 nodes": _few_levels,
-    "MMRR, no embedding": lambda: _mmrr(ablated=", no embedding", embed=False),
-    "MMRR, constant mask": lambda: _mmrr(ablated=", constant mask", mask="constant"),
-    "MMRR, Bernoulli mask": lambda: _mmrr(ablated=", Bernoulli mask", mask="bernoulli"),
+    **{f"MMRR, {what}": _ablation(what) for what in _ABLATIONS},
     "MMRR, paper's settings": lambda: _mmrr("MMRR, paper's settings", **_PAPER),
+    **{
+        f"MMRR, paper's settings, {what}": _ablation(what, "MMRR, paper's settings", **_PAPER)
+        for what in _ABLATIONS
+    },
     "MMRR, levels": _levels,
     "RotationAE": lambda: Candidate("RotationAE", RotationAutoencoderDetector()),
     "OC-SVM": lambda: Candidate("OC-SVM", OCSVMDetector()),

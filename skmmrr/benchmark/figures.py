@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import RocCurveDisplay
 
-from skmmrr.benchmark.report import Frame, published_cells
+from skmmrr.benchmark.counterparts import published_figures
+from skmmrr.benchmark.report import Frame
 from skmmrr.benchmark.results import KEY
 from skmmrr.benchmark.tasks import ALL
 from skmmrr.plot._pyplot import pyplot
@@ -108,12 +109,12 @@ def draw_classes(ax: Axes, frame: Frame) -> bool:
         ax.bar(places, means[detector], width, label=detector, color=_colour(i))
         bars += [*zip(places, means[detector], strict=True)]
         source = (frame["dataset"].iloc[0], frame["protocol"].iloc[0])
-        cells = published_cells(*source, "auroc", detector, classes) or [""]
-        if any(cells[:-1]):
-            heights = [float(cell) if cell else np.nan for cell in cells[:-1]]
-            first = "published" not in ax.get_legend_handles_labels()[1]
+        printed = published_figures(*source, "auroc", detector, classes)
+        if printed is not None and any(printed.cells[:-1]):
+            heights = [float(cell) if cell else np.nan for cell in printed.cells[:-1]]
+            first = printed.title not in ax.get_legend_handles_labels()[1]
             ticks = ax.scatter(places, heights, 300 * width, "black", marker="_", zorder=3)
-            ticks.set_label("published" if first else "_")
+            ticks.set_label(printed.title if first else "_")
             published += heights
     shown = [height for _, height in bars] + published
     lowest = max(0.0, np.floor(np.nanquantile(shown, 0.1) * 20 - 0.5) / 20)

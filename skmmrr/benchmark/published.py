@@ -1,4 +1,9 @@
-"""The papers' numbers, as printed: ``published.csv`` has a row for each."""
+"""The papers' numbers, as printed: ``published.csv`` has a row for each.
+
+A method has one name, ``method``, in all papers; ``printed_method`` is what the table calls it,
+blank where our text of the paper has lost it: the names of the rows of MLSAD's table 4 follow from
+their order. MMRR's own figures for MVTec AD are from table 10, which is table 7 with deviations.
+"""
 
 import csv
 from functools import cache
@@ -21,7 +26,7 @@ _CLASS_NAMES = {  # CIFAR-10's, as the papers call them
 
 @cache
 def published_rows() -> tuple[Row, ...]:
-    """All of them: source, table, dataset, protocol, class, method, metric, value, std."""
+    """All of them, by the names of the columns."""
     text = files("skmmrr.benchmark").joinpath("published.csv").read_text(encoding="utf-8")
     return tuple(csv.DictReader(text.splitlines()))
 

@@ -4,14 +4,11 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-import numpy as np
-
 from skmmrr._pandas import import_pandas
+from skmmrr.benchmark.counterparts import NOTE, RECOMPUTED, published_figures
 from skmmrr.benchmark.detectors import DETECTOR_NAMES
-from skmmrr.benchmark.published import published_value
 from skmmrr.benchmark.results import COLUMNS, KEY, METRICS, Row, read_rows
 from skmmrr.benchmark.tasks import ALL
 
@@ -23,30 +20,6 @@ _DECIMALS = dict.fromkeys(("fit_seconds", "fit_minutes", "score_seconds"), 1) | 
     ("peak_memory_mb", "steps", "threads", "n_train", "n_test"), 0
 )
 _TASK = ["dataset", "protocol", "subset"]
-_DATASETS = {  # ours: as in published.csv
-    "mnist": "MNIST",
-    "fashion-mnist": "FMNIST",
-    "cifar10": "CIFAR10",
-    "cifar10+aug": "CIFAR10 +aug",
-    "mvtec": "MVTecAD",
-}
-_METHODS = {  # ours: source, and method in published.csv
-    **{name: ("MMRR", name) for name in ("MMRR", "MMRR w/o ref.", "OC-SVM", "KDE")},
-    **{
-        f"MMRR{refined}, {what}": ("MMRR", f"MMRR{refined}, {what}")
-        for refined in ("", " w/o ref.")
-        for what in ("no embedding", "constant mask", "Bernoulli mask")
-    },
-    "MMRR, 8 nodes": ("MMRR", "MMRR"),
-    "MMRR, 8 nodes w/o ref.": ("MMRR", "MMRR w/o ref."),
-    "DN2": ("DN2", "DN2"),
-}
-_N_CLASSES = 10  # of every set with a printed mean alone
-_METRICS = {  # protocol, or data set, and our metric: as in published.csv
-    ("class normal", "auroc"): "image AUROC",
-    ("mvtec", "auroc"): "image AUROC",
-    ("mvtec", "pixel_auroc"): "pixel AUROC",
-}
 _PYOD_TABLES = {"auroc": "ROC", "precision_at_n": "precision at n", "seconds": "time in seconds"}
 
 
@@ -59,17 +32,21 @@ class Table:
     title : str
     columns : list of str
     rows : list of list of str
+    note : str
+        What stands below; not in :meth:`csv`.
     """
 
     title: str
     columns: list[str]
     rows: list[list[str]]
+    note: str = ""
 
     def markdown(self) -> str:
         """As Markdown, under a heading."""
         lines = [f"## {self.title}", "", _line(self.columns)]
         lines.append("|---|" + "---:|" * (len(self.columns) - 1))
-        return "\n".join([*lines, *map(_line, self.rows), ""])
+        note = ["", self.note.replace("*", r"\*")] if self.note else []
+        return "\n".join([*lines, *map(_line, self.rows), *note, ""])
 
     def csv(self) -> str:
         """As CSV, with the title in the first column."""
@@ -122,8 +99,11 @@ def _rank(name: str) -> int:
 def class_tables(frame: Frame, metric: str = "auroc") -> list[Table]:
     """A table for every data set and protocol: classes by detectors, and their mean.
 
-    Cells are means over seeds, with the standard deviation where there are several. Where the
-    papers print a figure for a detector, it stands beside.
+    Cells are means over seeds, with the standard deviation where there are several. Where a paper
+    prints figures for the score that a detector computes (see
+    :mod:`skmmrr.benchmark.counterparts`), they stand to its right under "published", with what the
+    paper does otherwise in brackets. Their mean is the printed one; where none is printed it is
+    computed from the classes, and has an asterisk.
 
     Parameters
     ----------
@@ -150,28 +130,11 @@ def _class_table(dataset: str, protocol: str, subset: str, metric: str, group: F
     columns: list[Column] = [("class", [*classes, "mean"])]
     for detector, measured in cells.items():
         columns.append((detector, measured))
-        printed = published_cells(dataset, protocol, metric, detector, classes)
+        printed = published_figures(dataset, protocol, metric, detector, classes)
         if printed is not None:
-            columns.append(("published", printed))
+            columns.append((printed.title, printed.cells))
     taken = "" if subset == ALL else f", {subset} samples"
     return _table(f"{metric} on {dataset}, {protocol}{taken}", columns)
-
-
-def published_cells(
-    dataset: str, protocol: str, metric: str, detector: str, classes: list[str]
-) -> list[str] | None:
-    """The papers' figures of a detector for classes and mean; None where they print none."""
-    kind = dataset.partition(":")[0]
-    printed_metric = _METRICS.get((kind if kind == "mvtec" else protocol, metric))
-    if detector not in _METHODS or kind not in _DATASETS or printed_metric is None:
-        return None
-    source, method = _METHODS[detector]
-    printed = partial(published_value, source, _DATASETS[kind], method, printed_metric)
-    values = [printed(label) for label in classes]
-    found = [value for value in values if value is not None]
-    of_all = printed("mean") if len(classes) == _N_CLASSES else None
-    mean = float(np.mean(found)) if found else of_all
-    return None if mean is None else ["" if v is None else f"{v:.3f}" for v in (*values, mean)]
 
 
 def detector_table(frame: Frame, columns: Sequence[str] = ("auroc",)) -> Table:
@@ -187,11 +150,12 @@ def detector_table(frame: Frame, columns: Sequence[str] = ("auroc",)) -> Table:
     for column in columns:
         found.append((column.replace("_", " "), cells[column]))
         printed = [
-            published_cells(dataset, protocol, column, detector, [label])
+            published_figures(dataset, protocol, column, detector, [label])
             for dataset, protocol, label, detector in cells.index
         ]
         if any(printed):
-            found.append(("published", [cell[0] if cell else "" for cell in printed]))
+            of_class = [f"{p.cells[0]} {p.mark}".strip() if p else "" for p in printed]
+            found.append(("published", of_class))
     return _table(", ".join(columns), found)
 
 
@@ -264,7 +228,9 @@ def _cell(values: Any) -> str:
 
 def _table(title: str, columns: list[Column]) -> Table:
     names, cells = zip(*columns, strict=True)
-    return Table(title, list(names), [list(row) for row in zip(*cells, strict=True)])
+    rows = [list(row) for row in zip(*cells, strict=True)]
+    recomputed = any(cell.endswith(RECOMPUTED) for row in rows for cell in row)
+    return Table(title, list(names), rows, NOTE if recomputed else "")
 
 
 def _line(cells: Iterable[str]) -> str:

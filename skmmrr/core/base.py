@@ -8,12 +8,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
 from skmmrr.core.files import save_detector
+from skmmrr.core.groups import ParameterGroups
 from skmmrr.core.image_shapes import check_image_shape, flatten_images, resolve_image_shape
 from skmmrr.core.kinds import (
     IMAGE_SHAPE,
@@ -38,7 +39,7 @@ _MOST_HELD_OUT = 1000  # samples that set the threshold: their 5% quantile is go
 _ROUNDING = 1e-9  # a rate of 1/49 times 49 samples is a hair below 1
 
 
-class BaseDetector(BaseEstimator, ABC):
+class BaseDetector(ParameterGroups, BaseEstimator, ABC):
     """Base of the detectors; a subclass adds ``_fit`` and ``_score_samples``.
 
     Notes
@@ -49,7 +50,6 @@ class BaseDetector(BaseEstimator, ABC):
     ``_set_threshold``. What it learns beyond that is in ``_KEEPS``, for files.
     """
 
-    _GROUPS: ClassVar[dict[str, type[BaseEstimator]]] = {}  # parameters that hold parameters
     _ALWAYS_HOLDS_OUT: ClassVar[bool] = False  # samples that choose weights, in any case
     _KEEPS: ClassVar[dict[str, Kind]] = {  # in files: all that a fit learns
         "n_features_in_": Integer(1),
@@ -100,7 +100,8 @@ class BaseDetector(BaseEstimator, ABC):
         UserWarning
             If all samples that set the threshold score the same. After Ctrl-C during the training
             of networks: training stops, the best weights so far are kept, and the detector is
-            fitted. Ctrl-C before anything was learned, and a second one, give the fit up.
+            fitted; after it, the fit goes on to its end. Ctrl-C before anything was learned, and a
+            second one, give the fit up.
         """
         fitted = copy.copy(self)
         fitted.__dict__ = {k: v for k, v in vars(self).items() if not _is_learned(k)}
@@ -115,28 +116,6 @@ class BaseDetector(BaseEstimator, ABC):
     @abstractmethod
     def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Scores of validated, flattened samples; higher is more normal."""
-
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters.
-
-        Parameters
-        ----------
-        **params : dict
-            Those of the constructor. ``network__width`` and the like set a parameter in a group, on
-            a copy of it; a group that is None is made.
-
-        Returns
-        -------
-        self : object
-        """
-        nested = {k: v for k, v in params.items() if "__" in k and k.split("__")[0] in self._GROUPS}
-        super().set_params(**{k: v for k, v in params.items() if k not in nested})
-        for key, value in nested.items():
-            name, _, inner = key.partition("__")
-            group = getattr(self, name)
-            group = self._GROUPS[name]() if group is None else clone(group)
-            setattr(self, name, group.set_params(**{inner: value}))
-        return self
 
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score samples: the negative of the anomaly score, so that higher is more normal.
@@ -265,7 +244,7 @@ class BaseDetector(BaseEstimator, ABC):
         return self
 
     def p_values(self, X: ArrayLike) -> NDArray[np.float64]:
-        """How rare a normal sample as abnormal as this one would be: conformal p-values.
+        """Conformal p-value of each sample.
 
         Parameters
         ----------

@@ -132,9 +132,9 @@ class Adjustment:
         require(sound, "an adjustment's factors are not finite")
 
     def factor(self, variation: Tensor) -> Tensor:
-        """What turns the errors of images into those they would have, were they as busy as usual.
+        """What rescales the errors of images to typical complexity.
 
-        They are larger, the more unusual the variation is.
+        It is larger, the more unusual the variation is.
 
         Parameters
         ----------
@@ -148,7 +148,7 @@ class Adjustment:
 
 
 @stored(representation=record(Representation), by_kind=Table(record(Adjustment)))
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ErrorAdjustment:
     """Errors of images relative to those of normal images of similar complexity.
 

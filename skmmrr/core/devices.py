@@ -87,7 +87,7 @@ def module_on_device(module: ModuleT, device: torch.device) -> ModuleT:
 
 
 def elements_per_chunk(device: torch.device) -> int:
-    """Elements of input that one scoring pass takes: what a CPU's cache, or a GPU, likes."""
+    """Elements of input of one scoring pass: tuned to CPU cache or GPU."""
     return 2**15 if device.type == "cpu" else 2**22
 
 

@@ -5,6 +5,7 @@ and each module initialises itself afterwards; a weight that nobody initialised 
 """
 
 from collections.abc import Callable
+from threading import RLock
 from typing import TypeVar
 
 import torch
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 DrawWeight = Callable[[Tensor, torch.Generator], object]
+
+GLOBAL_STATE = RLock()  # held while torch's global random state is another than the user's
 
 _WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
 _NORMS = (nn.GroupNorm, nn.LayerNorm, nn.modules.batchnorm._NormBase)
@@ -25,7 +28,14 @@ def he_normal(weight: Tensor, generator: torch.Generator) -> None:
 def plan(make: Callable[[], ModuleT]) -> ModuleT:
     """A module whose weights have names, shapes and dtypes, but neither values nor memory."""
     with torch.device("meta"):
-        return make()
+        module = make()
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if not tensor.is_meta:
+            raise ValueError(
+                f"{name!r} has values already, but a network is built anew for each role and fit. "
+                "Make new modules in the callable, and let them initialise themselves."
+            )
+    return module
 
 
 def build(make: Callable[[], ModuleT]) -> ModuleT:
@@ -35,6 +45,11 @@ def build(make: Callable[[], ModuleT]) -> ModuleT:
     ----------
     make : callable () -> nn.Module
         Called while tensors have no memory: values that it computes for them are lost.
+
+    Raises
+    ------
+    ValueError
+        If the module, or a part of it, was not made by this call.
     """
     module = plan(make)
     module.to_empty(device="cpu")
@@ -48,9 +63,10 @@ def initialise(
 ) -> None:
     """Initialise all parameters and buffers of a module that :func:`build` made.
 
-    A submodule with a method ``initialise(generator)`` initialises the parameters and buffers that
-    it holds itself. Linear and convolutional layers get weights from `draw_weight` and biases of 0,
-    norms are set to the identity, and torch's other layers take their own ``reset_parameters``.
+    Linear and convolutional layers get weights from `draw_weight` and biases of 0, norms are set to
+    the identity, and torch's other layers take their own ``reset_parameters``. After them every
+    submodule with a method ``initialise(generator)`` has its turn, inner ones first: it fills the
+    parameters and buffers of its own, and may fill those of its layers anew.
 
     Parameters
     ----------
@@ -63,26 +79,33 @@ def initialise(
     ValueError
         If a parameter or buffer was left without a value; it is named.
     """
-    for layer in module.modules():
-        own = getattr(layer, "initialise", None)
-        if callable(own):
-            own(generator)
-        elif isinstance(layer, _WEIGHTED):
+    layers = list(module.modules())
+    for layer in layers:
+        if isinstance(layer, _WEIGHTED):
             draw_weight(layer.weight, generator)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
         elif isinstance(layer, _NORMS):
             layer.reset_parameters()
-        else:
+        elif not hasattr(layer, "initialise"):
             _reset_by_torch(layer, generator)
+    for layer in reversed(layers):
+        own = getattr(layer, "initialise", None)
+        if callable(own):
+            own(generator)
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        if tensor.isnan().any():
-            owner, _, attribute = name.rpartition(".")
+        owner = module.get_submodule(name.rpartition(".")[0])
+        if tensor.isnan().any() or not (tensor.is_floating_point() or _counts(owner)):
             raise ValueError(
-                f"Nobody initialised {name!r} of {type(module).__name__}. Give "
-                f"{type(module.get_submodule(owner)).__name__} a method initialise(generator) that "
-                f"fills its {attribute!r}; the values of its constructor are not kept."
+                f"Nobody initialised {name!r}. Give {type(owner).__name__}, or a module that holds "
+                "it, a method initialise(generator) that fills it; the values of its constructor "
+                "are not kept."
             )
+
+
+def _counts(owner: nn.Module) -> bool:
+    """Whether integers of a module are known to be set: of norms, and by methods of its own."""
+    return isinstance(owner, _NORMS) or hasattr(owner, "initialise")
 
 
 def _reset_by_torch(layer: nn.Module, generator: torch.Generator) -> None:
@@ -91,6 +114,6 @@ def _reset_by_torch(layer: nn.Module, generator: torch.Generator) -> None:
     if reset is None or not any(True for _ in layer.parameters(recurse=False)):
         return
     seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with GLOBAL_STATE, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
         reset()

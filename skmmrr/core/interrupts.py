@@ -13,10 +13,12 @@ class Interrupt:
     Attributes
     ----------
     requested : bool
+    answered : bool
+        Whether what was interrupted has said so.
     """
 
     def __init__(self) -> None:
-        self.requested = False
+        self.requested = self.answered = False
 
     def request(self, signal_number: int, frame: FrameType | None) -> None:
         """Take note of a first Ctrl-C; a second one raises KeyboardInterrupt at once."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from threading import Lock
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from tqdm.auto import tqdm
 
 from skmmrr.core.cuda_graph import GraphedStep, side_by_side
 from skmmrr.core.devices import autocast, module_to_device, repeatable, to_device
+from skmmrr.core.initialisation import GLOBAL_STATE
 from skmmrr.core.interrupts import Interrupt, deferred_interrupt
 from skmmrr.core.kinds import SMALLEST, Array, Choice, Integer, Real, Table, require, stored
 from skmmrr.core.seeds import member_key, numpy_generator, torch_generator
@@ -62,7 +64,7 @@ class Update:
         Losses of a batch, of any shape: their mean falls. All that is random comes from the
         generator.
     optimizer : callable (parameters, lr=...) -> Optimizer
-        Such as those of ``OPTIMIZERS``.
+        Such as those of ``OPTIMIZERS``. On a GPU it gets ``capturable=True`` too.
     learning_rate : float
         Highest of the schedule.
     every : int, default=1
@@ -133,6 +135,9 @@ class Phase:
     budget : Budget
     independent : bool, default=False
         Whether no update sees what another moves: on a GPU they are made side by side then.
+    draws_globally : bool, default=False
+        Whether the module may draw from torch's global random state, as dropout does: the fit seeds
+        it then, and restores it.
     """
 
     name: str
@@ -141,6 +146,13 @@ class Phase:
     criterion: Sequence[Loss] | None
     budget: Budget
     independent: bool = False
+    draws_globally: bool = False
+
+    def __post_init__(self) -> None:
+        if all(update.every > 1 for update in self.updates):
+            raise ValueError("Some update of a phase must be made in every step: every=1.")
+        if self.criterion is None and self.budget.schedule == "plateau":
+            raise ValueError("The schedule 'plateau' needs a criterion; take another for a game.")
 
 
 @dataclass(frozen=True)
@@ -231,8 +243,9 @@ def train(
             results[phase.name] = run_phase(phase, data, stop)
         if stop.requested:
             _warn_of_interruption(results, phases)
+            stop.answered = True
             break
-    module_to_device(network, torch.device("cpu"))
+    module_to_device(network.eval(), torch.device("cpu"))
     n_iter = np.array([result.n_iter for result in results.values()])
     return {name: result.history for name, result in results.items()}, n_iter
 
@@ -256,7 +269,9 @@ def run_phase(phase: Phase, data: TrainingData, stop: Interrupt) -> Result:
     ConvergenceWarning
         If no validation loss was below the one before training.
     """
-    phase.module.requires_grad_(True)
+    for update in phase.updates:
+        for parameter in update.parameters:
+            parameter.requires_grad_(True)
     budget, optimizers = phase.budget, [optimizer_of(one, data.device) for one in phase.updates]
     schedule = _schedule(optimizers, budget, len(data.train))
     rng = numpy_generator(data.seed, phase.name, "batches")
@@ -266,19 +281,24 @@ def run_phase(phase: Phase, data: TrainingData, stop: Interrupt) -> Result:
     best = _Best(phase.module, _validation(phase, data))
     log = [(0, math.nan, best.loss, _rate(optimizers))]
     schedule.after_validation(best.loss)
-    step = start = 0
+    step = 0
     with tqdm(total=budget.max_iter, desc=phase.name, disable=not data.verbose) as progress:
+
+        def validate() -> None:
+            loss, train_loss = best.offer(), losses[log[-1][0] : step].mean().item()
+            log.append((step, train_loss, loss, _rate(optimizers)))
+            progress.set_postfix(train=f"{train_loss:.4f}", validation=f"{loss:.4f}")
+            schedule.after_validation(loss)
+
         while step < budget.max_iter and best.age < schedule.patience and not stop.requested:
             losses[step] = make_step(data.batch(next(batches)), step)
             schedule.after_step()
             progress.update()
             step += 1
-            if step in schedule.validations or step == budget.max_iter or stop.requested:
-                loss = best.offer()
-                log.append((step, losses[start:step].mean().item(), loss, _rate(optimizers)))
-                progress.set_postfix(train=f"{log[-1][1]:.4f}", validation=f"{loss:.4f}")
-                schedule.after_validation(loss)
-                start = step
+            if step in schedule.validations:
+                validate()
+        if step > log[-1][0]:  # in the end, and after Ctrl-C
+            validate()
     best.restore(optimizers)
     if not (best.learned or stop.requested):
         _warn_of_failure(phase)
@@ -314,6 +334,11 @@ class _Best:
         if self.validate is None:  # a reference: the last weights are where they are
             return self.module.state_dict()
         return {name: weight.clone() for name, weight in self.module.state_dict().items()}
+
+
+def trainable(module: nn.Module) -> list[nn.Parameter]:
+    """Parameters of a module that is as it was built: but those that its maker froze."""
+    return [parameter for parameter in module.parameters() if parameter.requires_grad]
 
 
 def optimizer_of(update: Update, device: torch.device) -> Optimizer:
@@ -445,8 +470,8 @@ def _schedule(optimizers: Sequence[Optimizer], budget: Budget, n_train: int) -> 
         return _Schedule(validations)
     if budget.schedule == "cosine":
         return _Schedule(validations, _PATIENCE, after_step=_cosine(optimizers, budget.max_iter))
-    n_epochs = budget.max_iter * budget.batch_size // n_train
-    ends = {math.ceil(epoch * n_train / budget.batch_size) for epoch in range(1, n_epochs + 1)}
+    done = np.arange(budget.max_iter + 1) * budget.batch_size // n_train  # epochs, after each step
+    ends = (np.flatnonzero(np.diff(done)) + 1).tolist()
     epochs = max(1.0, budget.batch_size / n_train)  # from one validation to the next
     return _Schedule(frozenset(ends), after_validation=_plateau(optimizers, epochs))
 
@@ -492,7 +517,7 @@ def _warn_of_failure(phase: Phase) -> None:
     warn(
         f"The validation loss of phase {phase.name!r} did not fall below its value before "
         f"training. Train longer (max_iter was {budget.max_iter}) or with another "
-        f"learning_rate (was {budget.learning_rate:g}).",
+        f"learning_rate (was {phase.updates[0].learning_rate:g}).",
         ConvergenceWarning,
     )
 
@@ -521,15 +546,53 @@ def fitting(phases: Sequence[Phase], data: TrainingData) -> Iterator[Interrupt]:
     want the cores too. The number depends on the work of a step alone, never on the machine's load:
     it decides the last bits of the weights.
     """
-    threads, gpus = torch.get_num_threads(), [data.device] if data.device.type == "cuda" else []
-    with deferred_interrupt() as interrupt, torch.random.fork_rng(gpus):
-        torch.manual_seed(data.seed)  # for dropout in a network of the user's own
-        try:
-            torch.set_num_threads(1)
-            torch.set_num_threads(min(threads, worthwhile_threads(phases, data)))
-            yield interrupt
-        finally:
-            torch.set_num_threads(threads)
+    with deferred_interrupt() as interrupt, _threads(phases, data), _seeded(phases, data):
+        yield interrupt
+        if interrupt.requested and not interrupt.answered:
+            warn(
+                "Ctrl-C came after the training, and the fit went on to its end. Press it twice to "
+                "give a fit up.",
+                TrainingInterrupted,
+            )
+
+
+class _Borrowed:
+    """torch's number of threads, shared by all fits of a process: the last one restores it."""
+
+    lock, borrowers, before = Lock(), 0, 1
+
+
+@contextmanager
+def _threads(phases: Sequence[Phase], data: TrainingData) -> Iterator[None]:
+    with _Borrowed.lock:
+        if _Borrowed.borrowers == 0:
+            _Borrowed.before = torch.get_num_threads()
+        _Borrowed.borrowers += 1
+    try:
+        torch.set_num_threads(1)
+        if _Borrowed.before > 1 and data.device.type == "cpu":
+            torch.set_num_threads(min(_Borrowed.before, worthwhile_threads(phases, data)))
+        yield
+    finally:
+        with _Borrowed.lock:
+            _Borrowed.borrowers -= 1
+            if _Borrowed.borrowers == 0:
+                torch.set_num_threads(_Borrowed.before)
+
+
+@contextmanager
+def _seeded(phases: Sequence[Phase], data: TrainingData) -> Iterator[None]:
+    """Seed torch's global random state for a fit, and restore it; such fits take turns."""
+    if not any(phase.draws_globally for phase in phases):
+        yield
+        return
+    gpus = [data.device] if data.device.type == "cuda" else []
+    with GLOBAL_STATE, torch.random.fork_rng(gpus):
+        torch.default_generator.manual_seed(data.seed)
+        for gpu in gpus:
+            with torch.cuda.device(gpu):
+                torch.cuda.manual_seed(data.seed)
+        yield
 
 
 def worthwhile_threads(phases: Sequence[Phase], data: TrainingData) -> int:

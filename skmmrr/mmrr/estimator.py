@@ -86,7 +86,8 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         `downsample`). They detect better there, and are faster. A callable ``(in_channels,
         out_channels, shape) -> torch.nn.Module`` builds a network of your own, from tensors of
         shape ``(n, in_channels, *shape)`` to ``(n, out_channels, *shape)``; `shape` is empty for
-        vectors. Its modules are initialised by :func:`skmmrr.core.initialisation.initialise`.
+        vectors. Its weights are drawn by :func:`skmmrr.core.initialisation.initialise`: values of
+        its constructor are not kept. It is trained like the named one for such data, as one model.
     image_shape : tuple (height, width) or (height, width, channels), default=None
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
@@ -264,8 +265,8 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         X = self._validate_X(X, reset=True)
         seed = draw_seed(self.random_state)
         held_out, trained = self._split(len(X), seed)
-        params = self.get_params(deep=False)
-        self.spec_ = resolve_spec(params, X, self.image_shape_, len(trained), seed, owner)
+        n, shape = len(trained), self.image_shape_
+        self.spec_ = resolve_spec(vars(self), X, shape, n, seed, device, owner)
         self.network_ = self.spec_.initialised_models()
         phases = training_phases(self.network_, self.spec_)
         samples, dtype = self._samples(X), self._dtype(device)
@@ -284,6 +285,11 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         if not callable(self.backbone):
             own = "A callable (in_channels, out_channels, shape) builds a network of your own."
             check_option("backbone", self.backbone, owner, ("auto", *BACKBONES), own)
+        elif self.network is not None:
+            raise ValueError(
+                f"The parameter 'network' of {owner} has sizes of 'unet' and 'mlp', but 'backbone' "
+                "is a callable of your own. Set sizes there, and network=None."
+            )
         for name in ("n_estimators", "downsample"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), owner, minimum=1, remedy=remedy)

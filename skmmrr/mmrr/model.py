@@ -133,8 +133,8 @@ class MMRRModel(nn.Module):
         n, k = levels.shape
         embedding, logits = self.encode(x) if encoded is None else encoded  # (n, c, ...)
 
-        x_k, embedding_k, logits_k = (  # (n * k, c, ...): the levels of a sample in a row
-            t.repeat_interleave(k, dim=0) for t in (x, embedding, logits)
+        embedding_k, logits_k = (  # (n * k, c, ...): the levels of a sample in a row
+            t.repeat_interleave(k, dim=0) for t in (embedding, logits)
         )
         noise, uniform = draws.flat(n)  # (n * k, c, ...)
         mask = self.masking(logits_k, levels.flatten(), uniform)  # (n * k, c, ...)
@@ -142,6 +142,7 @@ class MMRRModel(nn.Module):
         restored = self.restoration(restricted)
         refined = restored
         if refine and self.refinement is not None:
+            x_k = x.repeat_interleave(k, dim=0)
             refined = restored + self.refinement(x_k, embedding_k, mask, noise)
 
         per_level = (mask, restricted, restored, refined)

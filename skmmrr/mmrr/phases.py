@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from skmmrr.core.training import OPTIMIZERS, Loss, Phase, Update
+from skmmrr.core.training import OPTIMIZERS, Loss, Phase, Update, trainable
 from skmmrr.mmrr.model import MMRRModel, Stages
 from skmmrr.mmrr.score import sample_loss
 from skmmrr.mmrr.spec import MMRRSpec
@@ -57,7 +57,9 @@ def _phase(name: str, modules: Sequence[nn.Module], losses: list[Loss], spec: MM
     budget = spec.budgets[name]
     optimizer = OPTIMIZERS[budget.optimizer]
     updates = [
-        Update(list(module.parameters()), loss, optimizer, budget.learning_rate)
+        Update(trainable(module), loss, optimizer, budget.learning_rate)
         for module, loss in zip(modules, losses, strict=True)
     ]
-    return Phase(name, nn.ModuleList(modules), updates, losses, budget, independent=True)
+    own = callable(spec.backbone)
+    module = nn.ModuleList(modules)
+    return Phase(name, module, updates, losses, budget, independent=True, draws_globally=own)

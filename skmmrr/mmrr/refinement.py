@@ -21,14 +21,17 @@ class Refinement(nn.Module):
     def __init__(self, backbone: nn.Module) -> None:
         super().__init__()
         self.backbone = backbone
+        own = hasattr(backbone, "start_at_zero")
+        self.gain = None if own else nn.Parameter(torch.empty(()))
 
     def forward(self, x: Tensor, embedding: Tensor, mask: Tensor, noise: Tensor) -> Tensor:
         """Residuals of shape (n, ...); the four tensors have that shape."""
-        return self.backbone(torch.cat([x, embedding, mask, noise], dim=1)).to(x.dtype)
+        residual = self.backbone(torch.cat([x, embedding, mask, noise], dim=1)).to(x.dtype)
+        return residual if self.gain is None else self.gain * residual
 
-    def start_at_zero(self) -> None:
-        """Zero the layer that the backbone calls its `output`: at first nothing is refined."""
-        output = getattr(self.backbone, "output", None)
-        if output is not None:
-            nn.init.zeros_(output.weight)
-            nn.init.zeros_(output.bias)
+    def initialise(self, generator: torch.Generator) -> None:
+        """Refine nothing at first: by the backbone's last layer, or else by a gain of 0."""
+        if self.gain is None:
+            self.backbone.start_at_zero()  # type: ignore[operator]
+        else:
+            nn.init.zeros_(self.gain)

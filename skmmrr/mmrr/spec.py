@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from skmmrr.core.chunks import evenly_spaced
-from skmmrr.core.devices import TRAINING_PRECISIONS
+from skmmrr.core.devices import TRAINING_PRECISIONS, resolve_precision
 from skmmrr.core.initialisation import build, initialise, plan
 from skmmrr.core.kinds import (
     SMALLEST,
@@ -70,10 +70,10 @@ _WIDEST = 2**20  # that a file may say: torch counts elements with 64 bits
     level_power=Real(SMALLEST),
     levels_per_sample=Integer(1),
     budgets=Table(record(Budget), PHASES),
-    precision=Choice(TRAINING_PRECISIONS),
+    precision=Choice(TRAINING_PRECISIONS[1:]),
     seed=Integer(),
 )
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MMRRSpec:
     """What a fit of MMRRDetector trains, every number resolved.
 
@@ -94,7 +94,8 @@ class MMRRSpec:
         At which a step sees a sample.
     budgets : dict of str to Budget
         Of each phase.
-    precision : str
+    precision : {"float32", "bfloat16", "float64"}
+        Of the training.
     seed : int
         Of the split, the weights, the training and the noise of the scores.
     """
@@ -150,12 +151,33 @@ class MMRRSpec:
         models, generator = self.untrained_models(), torch_generator(self.seed, "weights")
         for model in models:
             initialise(model, generator)
-            if model.refinement is not None:
-                model.refinement.start_at_zero()
+        if callable(self.backbone):
+            self._check_output(models[0])
         return models.to(self.dtype)
 
     def _models(self) -> nn.ModuleList:
         return nn.ModuleList(self._model() for _ in range(self.n_estimators))
+
+    def _check_output(self, model: MMRRModel) -> None:
+        """Raise ValueError unless a network of the user's own has the shape that it should."""
+        channels, *shape = self.representation.shape
+        x = torch.zeros(2, channels, *shape)
+        expected = f"a tensor of shape {(2, channels, *shape)} for one of that shape"
+        try:
+            output = model.eval().restoration.backbone(x)
+        except Exception as error:
+            raise ValueError(
+                f"The parameter 'backbone' must build networks that give {expected}. Got "
+                f"{type(error).__name__}: {error} Tensors that are no parameters must be buffers."
+            ) from error
+        finally:
+            model.train()
+        if not isinstance(output, torch.Tensor) or output.shape != x.shape:
+            found = tuple(getattr(output, "shape", ())) or type(output).__name__
+            raise ValueError(
+                f"The parameter 'backbone' must build networks that give {expected}. Got {found}. "
+                "It is called as backbone(in_channels, out_channels, shape)."
+            )
 
     def _model(self) -> MMRRModel:
         channels, *shape = self.representation.shape
@@ -174,6 +196,7 @@ def resolve_spec(
     image_shape: ImageShape | None,
     n_train: int,
     seed: int,
+    device: torch.device,
     owner: str,
 ) -> MMRRSpec:
     """Resolve the parameters of an MMRRDetector for its training data.
@@ -187,6 +210,8 @@ def resolve_spec(
     n_train : int
         Samples that train.
     seed : int
+    device : torch.device
+        Where it trains.
     owner : str
         Whose parameters these are, for error messages.
 
@@ -196,25 +221,30 @@ def resolve_spec(
         If the parameters do not suit the data.
     """
     downsample = _resolve_downsample(params["downsample"], image_shape, owner)
+    _check_backbone(params["backbone"], image_shape, owner)
     representation = Representation.fit(X, image_shape, downsample)
-    backbone = _resolve_backbone(params["backbone"], Samples(X, representation), owner)
+    backbone = params["backbone"]
+    if backbone == "auto":
+        backbone = choose_backbone(Samples(X, representation))
     recipe = _recipe(backbone, image_shape is not None)
     training = params["training"] or Training()
     budgets = _budgets(params, training, recipe, n_train, X.shape[1], image_shape is not None)
+    shape, convolves = representation.shape[1:], backbone != "mlp" and image_shape is not None
+    precision = resolve_precision(params["precision"], device, convolves)
     short_unet = backbone == "unet" and budgets["restoration"].max_iter < _LONG
     return MMRRSpec(
         representation=representation,
         backbone=backbone,
-        sizes=_sizes(params["network"], backbone, recipe, representation.shape[1:], owner),
+        sizes=_sizes(params["network"] or Network(), backbone, recipe, shape),
         embed=bool(params["embed"]),
         refine=bool(params["refine"]),
         mask=params["mask"],
         n_estimators=params["n_estimators"]
         or recipe.n_members(math.prod(representation.shape[1:])),
         level_power=float(training.level_power or (3.0 if short_unet else 1.0)),
-        levels_per_sample=training.levels_per_sample or _LEVELS_PER_SAMPLE,
+        levels_per_sample=int(training.levels_per_sample or _LEVELS_PER_SAMPLE),
         budgets=budgets,
-        precision=params["precision"],
+        precision=str(precision).removeprefix("torch."),
         seed=seed,
     )
 
@@ -231,36 +261,25 @@ def _resolve_downsample(downsample: int | None, image_shape: ImageShape | None, 
     return downsample or next((n for n in _AVERAGED if side >= n * _LEAST_SIDE), 1)
 
 
-def _resolve_backbone(backbone: str | Backbone, samples: Samples, owner: str) -> str | Backbone:
-    if backbone == "unet" and samples.representation.image_shape is None:
+def _check_backbone(backbone: str | Backbone, image_shape: ImageShape | None, owner: str) -> None:
+    if backbone == "unet" and image_shape is None:
         raise ValueError(
             f"The parameter 'backbone' of {owner} is 'unet', which needs images, but X has "
             "vectors. Pass images of shape (n, height, width[, channels]), or image_shape."
         )
-    return choose_backbone(samples) if backbone == "auto" else backbone
 
 
 def _sizes(
-    network: Network | None,
-    backbone: str | Backbone,
-    recipe: "Recipe",
-    shape: tuple[int, ...],
-    owner: str,
+    asked: Network, backbone: str | Backbone, recipe: "Recipe", shape: tuple[int, ...]
 ) -> dict[str, int]:
     """Sizes of a named backbone: as asked for, or as its recipe says."""
     if not isinstance(backbone, str):
-        if network is not None:
-            raise ValueError(
-                f"The parameter 'network' of {owner} has sizes of 'unet' and 'mlp', but 'backbone' "
-                "is a callable of your own. Set sizes there, and network=None."
-            )
         return {}
-    asked = network or Network()
     sizes = {"width": asked.width or recipe.width, "n_blocks": asked.n_blocks or recipe.n_blocks}
     if backbone == "unet":
         deepest = max(1, min(4, int(math.log2(min(shape)))))  # to 2x2 at the least
         sizes["n_resolutions"] = asked.n_resolutions or deepest
-    return sizes
+    return {name: int(size) for name, size in sizes.items()}
 
 
 def _budgets(
@@ -276,7 +295,7 @@ def _budgets(
     return {
         phase: Budget(
             max_iter=int(n),
-            batch_size=training.batch_size or recipe.batch_size,
+            batch_size=int(training.batch_size or recipe.batch_size),
             learning_rate=float(
                 training.learning_rate or (3e-3 if images and n >= _LONG else 1e-3)
             ),

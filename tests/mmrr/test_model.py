@@ -1,9 +1,14 @@
 """The stages put together, and the networks that play their roles."""
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
 from torch import nn
 from torch.autograd import gradcheck
 
@@ -85,10 +90,8 @@ def test_level_0_hides_the_sample():
     assert_array_equal(*[output.detach() for output in outputs])
 
 
-def test_untrained_refinement_changes_nothing_once_it_starts_at_zero():
-    net = model()
-    net.refinement.start_at_zero()
-    stages = net(samples(), torch.rand(3, 2), draws())
+def test_untrained_refinement_changes_nothing():
+    stages = model()(samples(), torch.rand(3, 2), draws())
     assert_array_equal(stages.refined.detach(), stages.restored.detach())
 
 
@@ -96,7 +99,7 @@ def test_loss_is_differentiable_through_the_mask():
     net, drawn = model(3, refine=False).double(), draws(2, 2, 3)
     x, levels = samples(2, 3).double(), torch.tensor([[0.3, 0.9], [0.7, 0.1]]).double()
     drawn = Draws(drawn.noise.double())
-    bias = net.masking.backbone.output.bias
+    bias = net.masking.backbone.head[-1].bias
     logits = net.masking.logits(x).detach()
 
     def loss(weight):
@@ -143,7 +146,7 @@ def test_a_backbone_of_ones_own_is_trained_and_scores(form, images, vectors):
 
 def test_a_parameter_that_nobody_initialised_is_named(vectors):
     detector = MMRRDetector(backbone=Scaled, random_state=0)
-    with pytest.raises(ValueError, match=r"'embedding.backbone.gain'.*Scaled.*initialise\(gen"):
+    with pytest.raises(ValueError, match=r"'embedding.backbone.gain'. Give Scaled.*initialise\(g"):
         detector.fit(vectors)
     assert not hasattr(detector, "network_")
 
@@ -171,3 +174,76 @@ def test_sizes_belong_to_named_backbones(vectors):
     detector = MMRRDetector(backbone=Initialised, network=Network(width=8))
     with pytest.raises(ValueError, match=r"'network'.*callable.*network=None"):
         detector.fit(vectors)
+
+
+def test_an_untrained_refinement_of_ones_own_changes_nothing_either():
+    own = MMRRModel(lambda i, o: Initialised(i, o, ()), 6)
+    initialise(own, torch.Generator().manual_seed(0))
+    stages = own(samples(), torch.rand(3, 2), draws())
+    assert_array_equal(stages.refined.detach(), stages.restored.detach())
+
+
+class Noisy(nn.Sequential):
+    """Batch norm and dropout, which draws from the global random state."""
+
+    def __init__(self, in_channels, out_channels, shape):
+        super().__init__(
+            nn.Linear(in_channels, 16),
+            nn.BatchNorm1d(16),
+            nn.Dropout(0.3),
+            nn.Linear(16, out_channels),
+        )
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_batch_norm_and_dropout_repeat_in_threads_too_and_pickle(vectors):
+    detector = MMRRDetector(2, backbone=Noisy, max_iter=10, random_state=0)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    scores = clone(detector).fit(vectors).score_samples(vectors)
+    with ThreadPoolExecutor(3) as pool:
+        fits = list(pool.map(lambda _: clone(detector).fit(vectors), range(3)))
+    assert_array_equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+    for fitted in [*fits, pickle.loads(pickle.dumps(fits[0])), copy.deepcopy(fits[0])]:
+        assert_array_equal(fitted.score_samples(vectors), scores)
+
+
+class Holder(nn.Sequential):
+    """Integers in a module that has no method ``initialise``."""
+
+    def __init__(self, in_channels, out_channels, shape):
+        super().__init__(nn.Linear(in_channels, out_channels))
+        self.register_buffer("places", torch.arange(3))
+
+
+KEPT = nn.Linear(5, 5)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "found"),
+    [
+        (Holder, r"Nobody initialised 'embedding.backbone.places'. Give Holder"),
+        (lambda i, o, shape: KEPT, r"has values already.*Make new modules"),
+        (lambda i, o, shape: nn.Linear(i, o + 1), r"'backbone' must build .*Got \(2, 6\)"),
+        (lambda i, o, shape: nn.Linear(i + 1, o), r"'backbone' must build .*Got RuntimeError"),
+        (lambda i, o, shape: nn.Identity(), None),
+    ],
+)
+def test_what_a_backbone_may_not_be(backbone, found, vectors):
+    weight = KEPT.weight.detach().clone()
+    detector = MMRRDetector(backbone=backbone, refine=False, max_iter=2)
+    with pytest.raises(ValueError, match=found or r"\S"):
+        detector.fit(vectors)
+    assert_array_equal(KEPT.weight.detach(), weight)
+
+
+def test_what_a_backbone_froze_stays_as_it_was(vectors):
+    def frozen(in_channels, out_channels, shape):
+        first = nn.Linear(in_channels, 8).requires_grad_(False)
+        return nn.Sequential(first, nn.ReLU(), nn.Linear(8, out_channels))
+
+    detector = MMRRDetector(2, backbone=frozen, max_iter=5, random_state=0).fit(vectors)
+    before, after = detector.spec_.initialised_models()[0], detector.network_[0]
+    old, new = (model.restoration.backbone for model in (before, after))
+    assert_array_equal(old[0].weight.detach(), new[0].weight.detach())
+    assert (old[2].weight != new[2].weight).any()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 
 from skmmrr import MMRRDetector, Network, Training
@@ -15,7 +16,8 @@ def resolved(X=None, image_shape=None, n_train=40, **params):
     if X is None:
         X = np.random.default_rng(0).random((3, int(np.prod(image_shape or (6,)))))
     params = MMRRDetector(**params).get_params(deep=False)
-    return resolve_spec(params, X, image_shape, n_train, seed=0, owner="MMRRDetector")
+    cpu = torch.device("cpu")
+    return resolve_spec(params, X, image_shape, n_train, 0, cpu, "MMRRDetector")
 
 
 @pytest.mark.parametrize(

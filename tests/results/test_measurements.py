@@ -98,3 +98,14 @@ def test_conformal(load, monkeypatch):
     assert len(rows) == 4
     assert list(rows[0]) == columns("conformal")
     assert all(0 < float(row["mean"]) < 0.3 for row in rows)
+
+
+def test_steps_on_idle_and_busy_cores(load, monkeypatch):
+    threads = load("threads")
+    monkeypatch.setattr(threads, "_IDLE", 1)
+    monkeypatch.setattr(threads, "_BUSY", 1)
+    monkeypatch.setattr(threads.multiprocessing, "cpu_count", lambda: 0)  # nobody is busy here
+    (row,) = threads.measure_steps({"a table": ((4,), "mlp")})
+    assert list(row) == columns("threads_steps")
+    assert row["threads of a fit on two cores"] == "1"
+    assert float(row["ms, 1 thread"]) > 0

@@ -39,10 +39,10 @@ class ResidualMLP(nn.Module):
             nn.LayerNorm(width), nn.ReLU(), nn.Linear(width, out_channels * pixels)
         )
 
-    @property
-    def output(self) -> nn.Module:
-        """The last layer."""
-        return self.head[-1]
+    def start_at_zero(self) -> None:
+        """Zero the last layer, and so the output."""
+        for parameter in self.head[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map ``(n, in_channels, *shape)`` to ``(n, out_channels, *shape)``."""

@@ -49,10 +49,10 @@ class UNet(nn.Module):
             group_norm(width), nn.ReLU(), nn.Conv2d(width, out_channels, 3, padding=1)
         )
 
-    @property
-    def output(self) -> nn.Module:
-        """The last layer."""
-        return self.head[-1]
+    def start_at_zero(self) -> None:
+        """Zero the last layer, and so the output."""
+        for parameter in self.head[-1].parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, in_channels, h, w) to (n, out_channels, h, w); any height and width."""

@@ -1,0 +1,140 @@
+"""Which published figures stand beside which rows of the bench.
+
+A figure stands beside a row that computes the same score: MMRR's beside the paper's formula, which
+is the error as it is (``adjust=False``), and not beside the default, which adjusts it. Where the
+paper does something else in another way, such as its networks, the figure's mark says so.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from skmmrr.benchmark.published import published_value
+
+RECOMPUTED = "*"
+NOTE = "* computed from the figures above it; the paper prints no mean of these classes"
+
+
+class Counterpart(NamedTuple):
+    """What a paper prints for the score of a row of ours.
+
+    Attributes
+    ----------
+    source, method : str
+        As in ``published.csv``.
+    but : str
+        What differs all the same; empty where the paper's settings are ours.
+    """
+
+    source: str
+    method: str
+    but: str = ""
+
+
+class Figures(NamedTuple):
+    """Published figures of some classes, and their mark.
+
+    Attributes
+    ----------
+    mark : str
+        What differs, in brackets; empty where nothing does.
+    cells : list of str
+        Of the classes, then of their mean: as printed, or recomputed and with an asterisk.
+    """
+
+    mark: str
+    cells: list[str]
+
+    @property
+    def title(self) -> str:
+        """Of their column."""
+        return f"published {self.mark}".strip()
+
+
+_OTHER_NETWORKS = "paper's networks"
+_REFINED = ("", " w/o ref.")
+_ABLATED = ("", ", no embedding", ", constant mask", ", Bernoulli mask")
+
+COUNTERPARTS = {
+    **{
+        f"MMRR, paper's settings{refined}{ablated}": Counterpart("MMRR", f"MMRR{refined}{ablated}")
+        for refined in _REFINED
+        for ablated in _ABLATED
+    },
+    **{
+        f"{name}{refined}, unadjusted": Counterpart("MMRR", f"MMRR{refined}", but)
+        for name, but in (
+            ("MMRR", _OTHER_NETWORKS),
+            ("MMRR, 8 nodes", f"{_OTHER_NETWORKS} and levels"),
+        )
+        for refined in _REFINED
+    },
+    **{name: Counterpart("MMRR", name, "settings not printed") for name in ("OC-SVM", "KDE")},
+    "DN2": Counterpart("DN2", "DN2", "paper's network"),
+}
+"""Of the rows of the bench, by name. The thesis is measured by ``docs/results/thesis.py``."""
+
+_DATASETS = {  # ours: as in published.csv
+    "mnist": "MNIST",
+    "fashion-mnist": "FMNIST",
+    "cifar10": "CIFAR10",
+    "cifar10+aug": "CIFAR10 +aug",
+    "mvtec": "MVTecAD",
+}
+_N_CLASSES = 10  # of every set with a printed mean
+_METRICS = {  # protocol, or data set, and our metric: as in published.csv
+    ("class normal", "auroc"): "image AUROC",
+    ("mvtec", "auroc"): "image AUROC",
+    ("mvtec", "pixel_auroc"): "pixel AUROC",
+}
+
+
+def published_figures(
+    dataset: str, protocol: str, metric: str, detector: str, classes: list[str]
+) -> Figures | None:
+    """The paper's figures for the score of a row; None where it prints none.
+
+    Parameters
+    ----------
+    dataset, protocol, metric, detector : str
+        As in the rows of the bench.
+    classes : list of str
+
+    Returns
+    -------
+    figures : Figures or None
+
+    Examples
+    --------
+    >>> from skmmrr.benchmark.counterparts import published_figures
+    >>> task = "mnist", "class normal", "auroc"
+    >>> published_figures(*task, "MMRR, 8 nodes, unadjusted", ["0", "1"])
+    Figures(mark="(paper's networks and levels)", cells=['0.994', '0.998', '0.996*'])
+    >>> published_figures(*task, "MMRR, 8 nodes", ["0", "1"]) is None  # its errors are adjusted
+    True
+    """
+    kind, _, rest = dataset.partition(":")
+    printed_metric = _METRICS.get((kind if kind == "mvtec" else protocol, metric))
+    counterpart = COUNTERPARTS.get(detector)
+    if counterpart is None or kind not in _DATASETS or printed_metric is None:
+        return None
+    source, method, but = counterpart
+    printed = partial(published_value, source, _DATASETS[kind], method, printed_metric)
+    values = [printed(label) for label in classes]
+    mean = _mean(values, printed("mean") if len(classes) == _N_CLASSES else None)
+    if not mean:
+        return None
+    marks = [but] if but else []
+    if kind == "mvtec":  # the bench has no row with the networks that the paper takes there
+        marks = [but or _OTHER_NETWORKS, *(["256x256"] if ":" in rest else [])]
+    mark = f"({', '.join(marks)})" if marks else ""
+    return Figures(mark, [*("" if v is None else f"{v:.3f}" for v in values), mean])
+
+
+def _mean(values: list[float | None], printed: float | None) -> str:
+    """The printed mean, else that of the classes, marked; blank where neither is known."""
+    if printed is not None:
+        return f"{printed:.3f}"
+    known = [value for value in values if value is not None]
+    return f"{np.mean(known):.3f}{RECOMPUTED}" if known and len(known) == len(values) else ""
