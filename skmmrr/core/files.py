@@ -54,7 +54,7 @@ LIMITS = {"bytes": 2**31, "characters": 2**24, "n_levels": 1000, "input_size": 1
 
 _REMEDY = "Save it again with detector.save, or fetch the file again."
 _MOST_DIGITS = 19  # of an int: it has 64 bits
-_TRIED = 2**16  # features of a sample up to which a loaded detector is tried on some
+_TRIED = 2**14  # features of a sample up to which a loaded detector is tried on some
 
 PathLike = str | os.PathLike[str]
 

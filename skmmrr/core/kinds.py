@@ -162,6 +162,8 @@ class Parameter(Scalar):
                 raise refuse(name, "a list of the tuple's items", found["tuple"])
             return tuple(self.decode(found["tuple"], name, arrays))
         if isinstance(found, list):
+            if len(found) > self.longest:
+                raise refuse(name, f"a list of at most {self.longest}", found)
             return [super(Parameter, self)._decode(item, name, arrays) for item in found]
         return super()._decode(found, name, arrays)
 
