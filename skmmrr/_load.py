@@ -1,6 +1,7 @@
 """Detectors from files."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,8 +13,17 @@ from skmmrr.mmrr.estimator import MMRRDetector
 _CLASSES = {"MMRRDetector": MMRRDetector} | {c: getattr(baselines, c) for c in baselines.__all__}
 
 
-def load(path: str | os.PathLike[str], *, device: str | torch.device | None = None) -> Any:
+def load(
+    path: str | os.PathLike[str],
+    *,
+    device: str | torch.device | None = None,
+    limits: Mapping[str, int] | None = None,
+) -> Any:
     """Read a detector that its method ``save`` wrote. Nothing in the file is run.
+
+    A file may come from anybody: all of it is checked before a detector is made of it, and nothing
+    much larger than the file is allocated. That it comes from whom it should, it cannot tell: its
+    digest finds damage, not forgery.
 
     Parameters
     ----------
@@ -22,6 +32,10 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device | None = No
     device : str or torch.device, default=None
         Where the detector is to score, if it has that parameter; None keeps what it was fitted
         with. What was fitted on a GPU loads anywhere.
+    limits : mapping of str to int, default=None
+        Higher limits than the usual ones, for files that you trust: "bytes", of the file (2**31);
+        "characters", of the JSON in it (2**24); "n_levels", masking levels of a score (1000);
+        "input_size", to which a pretrained network's images are resized (1024).
 
     Returns
     -------
@@ -32,8 +46,9 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device | None = No
     ------
     FileNotFoundError
         If there is no such file.
-    ValueError
-        If the file is damaged, altered, of a newer version, or something else; it is named.
+    SavedFileError
+        A ValueError, if the file is damaged, altered, beyond a limit, of a newer version, or
+        something else; it is named, with what was found and what is allowed.
     ImportError
         If safetensors is not installed.
 
@@ -50,4 +65,4 @@ def load(path: str | os.PathLike[str], *, device: str | torch.device | None = No
     >>> bool(again.score_samples([[0.2]]) == detector.score_samples([[0.2]]))
     True
     """
-    return load_detector(path, _CLASSES, device)
+    return load_detector(path, _CLASSES, device, limits)

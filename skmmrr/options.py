@@ -9,14 +9,12 @@ from dataclasses import dataclass
 
 from sklearn.base import BaseEstimator
 
-from skmmrr.core.files import stored
 from skmmrr.core.training import OPTIMIZERS, SCHEDULES
 from skmmrr.core.validation import check_integer, check_option, check_real
 
 _CHOOSES = "None chooses from the data."
 
 
-@stored
 @dataclass(kw_only=True, repr=False, frozen=True)
 class Network(BaseEstimator):
     """Sizes of the networks of :class:`skmmrr.MMRRDetector`.
@@ -50,7 +48,6 @@ class Network(BaseEstimator):
                 check_integer(f"network.{name}", value, owner, minimum=1, remedy=_CHOOSES)
 
 
-@stored
 @dataclass(kw_only=True, repr=False, frozen=True)
 class Training(BaseEstimator):
     """How networks are trained.

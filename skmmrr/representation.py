@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from skmmrr.core.files import stored
+from skmmrr.core.kinds import IMAGE_SHAPE, SMALLEST, Array, Integer, Maybe, require, stored
 
 # Values this far beyond the training range say all they can say, and their squares stay finite.
 LARGEST = 1e6
@@ -22,7 +22,12 @@ LARGEST = 1e6
 ImageShape = tuple[int, int, int]
 
 
-@stored
+@stored(
+    image_shape=Maybe(IMAGE_SHAPE),
+    centre=Array("f8", (0, 1)),
+    half_range=Array("f8", (0, 1), low=SMALLEST),
+    downsample=Integer(1),
+)
 @dataclass(frozen=True, eq=False)
 class Representation:
     """Samples as networks take them.
@@ -71,6 +76,26 @@ class Representation:
         half_range = high / 2 - low / 2
         centre = np.asarray(low + half_range)
         return cls(image_shape, centre, np.where(half_range > 0, half_range, 1.0), downsample)
+
+    def check_stored(self) -> None:
+        """Refuse what cannot be of one fit: vectors have a range for each feature."""
+        same = self.centre.shape == self.half_range.shape
+        require(same, f"ranges have the shapes {self.centre.shape} and {self.half_range.shape}")
+        if self.image_shape is None:
+            fits = self.centre.ndim == 1 and self.downsample == 1
+        else:
+            fits = self.centre.ndim == 0 and self.downsample <= min(self.image_shape[:2])
+        require(fits, "the ranges or 'downsample' do not suit the shape of the samples")
+
+    @property
+    def n_features(self) -> int:
+        """Of a row of X."""
+        return len(self.centre) if self.image_shape is None else math.prod(self.image_shape)
+
+    def typical_rows(self) -> NDArray[np.float64]:
+        """Two samples in the training range: its middle, and half way up to its end."""
+        steps = np.array([[0.0], [0.5]])
+        return (self.centre + steps * self.half_range) * np.ones(self.n_features)
 
     @property
     def every_pixel(self) -> "Representation":

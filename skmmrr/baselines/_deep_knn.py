@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,6 +22,17 @@ from skmmrr.core.devices import (
     module_on_device,
     resolve_device,
     resolve_precision,
+)
+from skmmrr.core.kinds import (
+    Array,
+    Choice,
+    Flag,
+    Integer,
+    Made,
+    Maybe,
+    Weights,
+    record,
+    require,
 )
 from skmmrr.core.seeds import draw_seed
 from skmmrr.core.validation import check_bool, check_integer, check_option
@@ -136,6 +147,19 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
     array([ 1, -1])
     """
 
+    _KEEPS: ClassVar = BaseDetector._KEEPS | {
+        "representation_": record(Representation),
+        "network_": Maybe(Weights()),
+        "architecture_": Made(
+            {"features": Maybe(Choice(tuple(BACKBONES))), "input_size": Maybe(Integer(1))},
+            dict,
+            dict.__getitem__,
+        ),
+        "normalized_": Flag(),
+        "features_": Array("f4", 2),
+        "adjustment_": Maybe(record(ErrorAdjustment)),
+    }
+
     def __init__(
         self,
         features: str | nn.Module | Callable[[NDArray[Any]], ArrayLike] | None = None,
@@ -229,8 +253,23 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
             return None
         return network.eval().requires_grad_(False)
 
-    def _unfitted_network(self) -> nn.Module:
-        """A network of the fitted one's shape, for weights from a file."""
+    # Files
+
+    def _costs(self) -> dict[str, Any]:
+        return {"input_size": self.architecture_["input_size"]}
+
+    def _check_kept(self) -> None:
+        super()._check_kept()
+        same = (self.network_ is None) == (self.architecture_["features"] is None)
+        require(same, "the network and the name of the features do not belong together")
+        width = self.features_.shape[1]
+        plain = self.network_ is not None or width == self.n_features_in_
+        require(plain, f"'features_' must have {self.n_features_in_} columns, and has {width}")
+        require(self.representation_.downsample == 1, "it takes images as they are")
+        if self.adjustment_ is not None:
+            self.adjustment_.check_stored_for(self.image_shape_, ("distance",))
+
+    def _planned_network(self, n_weights: int) -> nn.Module:
         as_fitted = copy.copy(self)
         as_fitted.__dict__.update(self.architecture_)
         network = as_fitted._resolve_network()

@@ -1,6 +1,6 @@
 """The kernel density estimate of the papers' tables."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neighbors import KernelDensity
 
 from skmmrr.baselines._projected import ProjectedDetector
+from skmmrr.core.kinds import Array, Kind, Made, Real, require
 from skmmrr.core.seeds import numpy_generator
 from skmmrr.core.validation import check_real
 
@@ -16,6 +17,22 @@ from skmmrr.core.validation import check_real
 BANDWIDTHS = 2.0 ** np.arange(-6, 0.5, 0.5)
 _FOLDS = 5
 _MOST_CROSS_VALIDATED = 2000  # samples: their cost is quadratic
+
+
+_MOST = 1e12  # that a component of scaled samples is; its square and the bandwidth's are finite
+_DENSITY_KINDS: dict[str, Kind] = {
+    "points": Array("f8", 2, low=-_MOST, high=_MOST),
+    "bandwidth": Real(1e-100, 1e100),
+}
+
+
+def density_of(points: NDArray[np.float64], bandwidth: float) -> KernelDensity:
+    """Scikit-learn's estimate; one leaf of the tree, so that the sum is a plain one."""
+    return KernelDensity(bandwidth=bandwidth, leaf_size=len(points)).fit(points)
+
+
+def _density_part(density: KernelDensity, name: str) -> Any:
+    return np.asarray(density.tree_.data) if name == "points" else float(density.bandwidth)
 
 
 class KDEDetector(OutlierMixin, ProjectedDetector):
@@ -84,6 +101,11 @@ class KDEDetector(OutlierMixin, ProjectedDetector):
     array([ 1, -1])
     """
 
+    _KEEPS: ClassVar = ProjectedDetector._KEEPS | {
+        "bandwidth_": _DENSITY_KINDS["bandwidth"],
+        "estimator_": Made(_DENSITY_KINDS, density_of, _density_part),
+    }
+
     def __init__(
         self,
         bandwidth: float | str = "cv",
@@ -109,8 +131,14 @@ class KDEDetector(OutlierMixin, ProjectedDetector):
 
     def _fit_estimator(self, components: NDArray[np.float64], seed: int) -> Any:
         self.bandwidth_ = self._choose_bandwidth(components, seed)
-        density = KernelDensity(bandwidth=self.bandwidth_, leaf_size=len(components))
-        return density.fit(components)
+        return density_of(components, self.bandwidth_)
+
+    def _points(self) -> NDArray[np.float64]:
+        return np.asarray(self.estimator_.tree_.data)
+
+    def _check_kept(self) -> None:
+        super()._check_kept()
+        require(self.bandwidth_ == self.estimator_.bandwidth, "there are two bandwidths")
 
     def _choose_bandwidth(self, components: NDArray[np.float64], seed: int) -> float:
         if self.bandwidth != "cv":

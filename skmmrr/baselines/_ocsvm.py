@@ -1,17 +1,67 @@
 """The one-class support vector machine of the papers' tables."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from sklearn.base import OutlierMixin
 from sklearn.svm import OneClassSVM
 
 from skmmrr.baselines._projected import ProjectedDetector
+from skmmrr.core.kinds import SMALLEST, Array, Real, record, require, stored
 from skmmrr.core.validation import check_real
 
 _GAMMA_TIMES_VARIANCE = 4.0
 _CACHE_MEGABYTES = 1000
+
+
+@stored(
+    support_vectors=Array("f8", 2),
+    coefficients=Array("f8", 1, low=0, high=1),
+    gamma=Real(SMALLEST),
+    offset=Real(),
+)
+@dataclass(frozen=True, eq=False)
+class SupportVectorMachine:
+    r"""A fitted one-class machine: :math:`s(x) = \sum_i a_i e^{-\gamma \|x - v_i\|^2}`.
+
+    Attributes
+    ----------
+    support_vectors : ndarray of float64 of shape (n_support, n_components)
+        The :math:`v_i`.
+    coefficients : ndarray of float64 of shape (n_support,)
+        The :math:`a_i`.
+    gamma : float
+    offset : float
+        The score at the machine's own boundary.
+    """
+
+    support_vectors: NDArray[np.float64]
+    coefficients: NDArray[np.float64]
+    gamma: float
+    offset: float
+
+    @classmethod
+    def fit(cls, X: NDArray[np.float64], nu: float, gamma: float) -> "SupportVectorMachine":
+        """Fit by scikit-learn's :class:`~sklearn.svm.OneClassSVM`."""
+        fitted = OneClassSVM(nu=nu, gamma=gamma, cache_size=_CACHE_MEGABYTES).fit(X)
+        coefficients = np.ascontiguousarray(fitted.dual_coef_[0])
+        return cls(fitted.support_vectors_, coefficients, float(gamma), float(fitted.offset_[0]))
+
+    def score_samples(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores of samples; higher is more normal.
+
+        Differences, not products of matrices: those round a row by its place among the others.
+        """
+        squares = cdist(X, self.support_vectors, "sqeuclidean")
+        return (np.exp(-self.gamma * squares) * self.coefficients).sum(axis=1)
+
+    def check_stored(self) -> None:
+        """Refuse a file's machine that has no coefficient for each vector."""
+        same = len(self.coefficients) == len(self.support_vectors)
+        require(same, "'estimator_' must have a coefficient for each support vector")
 
 
 class OCSVMDetector(OutlierMixin, ProjectedDetector):
@@ -52,8 +102,8 @@ class OCSVMDetector(OutlierMixin, ProjectedDetector):
 
     Attributes
     ----------
-    estimator_ : sklearn.svm.OneClassSVM
-        Fitted on the components.
+    estimator_ : SupportVectorMachine
+        Fitted on the components: ``support_vectors``, ``coefficients``, ``gamma`` and ``offset``.
     pca_ : sklearn.decomposition.PCA or None
         None where nothing is left out.
     representation_ : Representation
@@ -82,6 +132,8 @@ class OCSVMDetector(OutlierMixin, ProjectedDetector):
     >>> detector.predict([[0.0, 0.0], [6.0, -6.0]])
     array([ 1, -1])
     """
+
+    _KEEPS: ClassVar = ProjectedDetector._KEEPS | {"estimator_": record(SupportVectorMachine)}
 
     def __init__(
         self,
@@ -114,4 +166,8 @@ class OCSVMDetector(OutlierMixin, ProjectedDetector):
         total = components.var(axis=0).sum()
         chosen = _GAMMA_TIMES_VARIANCE / total if total > 0 else 1.0
         gamma = chosen if self.gamma == "auto" else self.gamma
-        return OneClassSVM(nu=self.nu, gamma=gamma, cache_size=_CACHE_MEGABYTES).fit(components)
+        return SupportVectorMachine.fit(components, self.nu, float(gamma))
+
+    def _points(self) -> NDArray[np.float64]:
+        points: NDArray[np.float64] = self.estimator_.support_vectors
+        return points

@@ -1,7 +1,7 @@
-"""What the classical detectors share: scaling, projection, and a scikit-learn estimator inside."""
+"""What the classical detectors share: scaling, projection, and an estimator inside."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,21 +10,65 @@ from sklearn.utils import gen_batches
 from sklearn.utils.validation import check_is_fitted
 
 from skmmrr.core.base import BaseDetector
+from skmmrr.core.kinds import (
+    SMALLEST,
+    Array,
+    Choice,
+    Integer,
+    Kind,
+    Made,
+    Maybe,
+    Real,
+    record,
+    require,
+)
 from skmmrr.core.seeds import draw_seed
 from skmmrr.core.validation import check_real
-from skmmrr.representation import Representation
+from skmmrr.representation import LARGEST, Representation
 
 _IMAGE_VARIANCE = 0.95
 _ROWS = 1000  # scored at a time
 
 
+# What files have of a PCA. Rows of `components_` have unit length.
+_PCA_KINDS: dict[str, Kind] = {
+    "mean_": Array("f8", 1, low=-2 * LARGEST, high=2 * LARGEST),
+    "components_": Array("f8", 2, low=-1.001, high=1.001),
+    "explained_variance_": Array("f8", 1, low=0),
+    "explained_variance_ratio_": Array("f8", 1, low=0),
+    "singular_values_": Array("f8", 1, low=0),
+    "noise_variance_": Real(0),
+    "n_samples_": Integer(1),
+    "n_components": Real(SMALLEST, 1),
+    "svd_solver": Choice(("full", "covariance_eigh")),
+}
+
+
+def _made_pca(n_components: float, svd_solver: str, **fitted: Any) -> PCA:
+    """A PCA that was fitted, of its arrays."""
+    pca = PCA(n_components, svd_solver=svd_solver)
+    n_kept, n_features = fitted["components_"].shape
+    same = fitted["mean_"].shape == (n_features,) and all(
+        fitted[name].shape == (n_kept,)
+        for name in ("explained_variance_", "explained_variance_ratio_", "singular_values_")
+    )
+    require(same, "the arrays of 'pca_' do not belong together")
+    vars(pca).update(fitted, n_components_=n_kept, n_features_in_=n_features)
+    return pca
+
+
 class ProjectedDetector(BaseDetector):
-    """Base of detectors that run a scikit-learn estimator on principal components.
+    """Base of detectors that run an estimator on principal components.
 
     Notes
     -----
     A subclass has the parameters annotated here, fits and scores on the components.
     """
+
+    _KEEPS: ClassVar = BaseDetector._KEEPS | {
+        "representation_": record(Representation),
+        "pca_": Maybe(Made(_PCA_KINDS, _made_pca)),
+    }
 
     variance: float | None
     random_state: int | np.random.RandomState | None
@@ -66,7 +110,7 @@ class ProjectedDetector(BaseDetector):
 
     @abstractmethod
     def _fit_estimator(self, components: NDArray[np.float64], seed: int) -> Any:
-        """Fit scikit-learn's estimator, which scores by ``score_samples``."""
+        """Fit the estimator, which scores by ``score_samples``."""
 
     def _fit_pca(self, scaled: NDArray[np.float64]) -> PCA | None:
         """Fit the projection; None if nothing is to be left out, or nothing varies."""
@@ -78,7 +122,22 @@ class ProjectedDetector(BaseDetector):
         n_samples, n_features = scaled.shape
         # Both are exact; with many samples the eigenvalues of the covariance are there sooner.
         solver = "covariance_eigh" if n_samples > n_features else "full"
-        return PCA(n_components=float(variance), svd_solver=solver).fit(scaled)
+        pca = PCA(n_components=float(variance), svd_solver=solver).fit(scaled)
+        pca.components_ = np.ascontiguousarray(pca.components_)  # products round by the order
+        return pca
+
+    def _check_kept(self) -> None:
+        super()._check_kept()
+        pca, points = self.pca_, self._points()
+        n_features = self.n_features_in_
+        require(pca is None or pca.n_features_in_ == n_features, "'pca_' has another width than X")
+        n_components = n_features if pca is None else pca.n_components_
+        require(points.shape[1] == n_components, "the estimator has another width than 'pca_'")
+        require(self.representation_.downsample == 1, "it takes images as they are")
+
+    @abstractmethod
+    def _points(self) -> NDArray[np.float64]:
+        """The components that the estimator has learned."""
 
     def _components(self, X: NDArray[Any]) -> NDArray[np.float64]:
         scaled = self.representation_.scale(X).astype(np.float64)

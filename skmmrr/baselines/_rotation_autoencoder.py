@@ -29,15 +29,28 @@ from skmmrr.core.devices import (
     resolve_device,
     resolve_precision,
 )
-from skmmrr.core.files import stored
-from skmmrr.core.initialisation import build, initialise
+from skmmrr.core.initialisation import build, initialise, plan
+from skmmrr.core.kinds import (
+    Array,
+    Choice,
+    Integer,
+    Items,
+    Real,
+    Table,
+    Weights,
+    record,
+    require,
+    stored,
+)
 from skmmrr.core.seeds import draw_seed, torch_generator
 from skmmrr.core.training import (
+    HISTORY,
     OPTIMIZERS,
     Budget,
     Phase,
     TrainingData,
     Update,
+    check_history,
     fitting,
     train,
     trainable,
@@ -53,9 +66,19 @@ SCORE_RULES = ("rec", "cls", "ws", "max")
 _N_EPOCHS, _BATCH_SIZE, _LEARNING_RATE = 25, 64, 1e-4
 _FEWEST_STEPS = 1000  # 25 epochs of a hundred images would be 50
 _PHASES = ("training",)
+_PARTS = ("rec", "cls")  # of the loss
+_WIDEST = 2**20  # that a file may say
 
 
-@stored
+@stored(
+    representation=record(Representation),
+    latent_channels=Integer(1, _WIDEST),
+    rotation_channels=Integer(1, _WIDEST),
+    weights=Table(Real(0), _PARTS),
+    budget=record(Budget),
+    precision=Choice(TRAINING_PRECISIONS[1:]),
+    seed=Integer(),
+)
 @dataclass(frozen=True, eq=False)
 class RotationSpec:
     """What a fit of RotationAutoencoderDetector trains, every number resolved.
@@ -91,11 +114,24 @@ class RotationSpec:
         """Of weights and batches."""
         return torch.float64 if self.precision == "float64" else torch.float32
 
+    def check_stored(self) -> None:
+        """Refuse vectors, and weights of a loss that no fit has."""
+        require(self.representation.image_shape is not None, "it needs images")
+        require(self.representation.downsample == 1, "it takes images as they are")
+        require(self.weights.keys() == set(_PARTS), f"weights must be of {_PARTS}")
+
+    def planned_network(self) -> RotationAutoencoder:
+        """The network without memory, for weights from a file."""
+        return plan(self._network).to(self.dtype)
+
     def untrained_network(self) -> RotationAutoencoder:
-        """The network, its weights still to be drawn or loaded."""
+        """The network, its weights still to be drawn."""
+        return build(self._network)
+
+    def _network(self) -> RotationAutoencoder:
         assert self.representation.image_shape is not None
         sizes = self.representation.image_shape, self.latent_channels, self.rotation_channels
-        return build(lambda: RotationAutoencoder(*sizes))
+        return RotationAutoencoder(*sizes)
 
     def initialised_network(self) -> RotationAutoencoder:
         """The network as training begins."""
@@ -250,6 +286,13 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
 
     _GROUPS: ClassVar = {"training": Training}
     _ALWAYS_HOLDS_OUT = True
+    _KEEPS: ClassVar = BaseDetector._KEEPS | {
+        "spec_": record(RotationSpec),
+        "network_": Weights(),
+        "history_": HISTORY,
+        "n_iter_": Array("i8", 1, low=0),
+        "ranges_": Table(Items(Real(), 2), _PARTS),
+    }
 
     network_: RotationAutoencoder
     image_shape_: ImageShape
@@ -432,9 +475,15 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
             self.ranges_ = {part: (a.min().item(), a.max().item()) for part, a in scores.items()}
             self._set_threshold(self._threshold_scores(X, held_out))
 
-    def _unfitted_network(self) -> RotationAutoencoder:
-        """A network of the fitted one's shape, for weights from a file."""
-        return self.spec_.untrained_network()
+    def _planned_network(self, n_weights: int) -> RotationAutoencoder:
+        return self.spec_.planned_network()
+
+    def _check_kept(self) -> None:
+        super()._check_kept()
+        check_history(self.history_, self.n_iter_, _PHASES)
+        require(set(self.ranges_) == set(self.spec_.parts), "ranges are of other parts of the loss")
+        ordered = all(low <= high for low, high in self.ranges_.values())
+        require(ordered, "ranges must rise")
 
     def _samples(self, X: NDArray[Any]) -> Samples:
         return Samples(X, self.spec_.representation, self.spec_.dtype)

@@ -11,14 +11,28 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
 
 from skmmrr.core.files import save_detector
 from skmmrr.core.groups import ParameterGroups
 from skmmrr.core.image_shapes import check_image_shape, flatten_images, resolve_image_shape
+from skmmrr.core.kinds import (
+    IMAGE_SHAPE,
+    Array,
+    Integer,
+    Kind,
+    Lacking,
+    Maybe,
+    Real,
+    Scalar,
+    Table,
+    Texts,
+    require,
+)
 from skmmrr.core.seeds import numpy_generator
 from skmmrr.core.validation import check_real
 from skmmrr.core.warn import warn
-from skmmrr.representation import ImageShape
+from skmmrr.representation import ImageShape, Representation
 
 _AUTO_CONTAMINATION = 0.05
 _MOST_HELD_OUT = 1000  # samples that set the threshold: their 5% quantile is good to 0.7%
@@ -33,16 +47,26 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
     A subclass inherits :class:`sklearn.base.OutlierMixin` first. Its constructor has the parameters
     `image_shape`, `contamination` and `validation_fraction`; its ``_fit`` calls
     ``_check_params()``, ``_validate_X(X, reset=True)``, ``_split`` and in the end
-    ``_set_threshold``.
+    ``_set_threshold``. What it learns beyond that is in ``_KEEPS``, for files.
     """
 
     _ALWAYS_HOLDS_OUT: ClassVar[bool] = False  # samples that choose weights, in any case
+    _KEEPS: ClassVar[dict[str, Kind]] = {  # in files: all that a fit learns
+        "n_features_in_": Integer(1),
+        "feature_names_in_": Lacking(Texts()),
+        "image_shape_": Maybe(IMAGE_SHAPE),
+        "offset_": Real(),
+        "threshold_params_": Table(Scalar()),
+        "calibration_scores_": Lacking(Array("f8", 1)),
+    }
 
     image_shape: tuple[int, ...] | None
     contamination: float | str
     validation_fraction: float
     image_shape_: ImageShape | None
+    n_features_in_: int
     offset_: float
+    threshold_params_: dict[str, Any]
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Learn normal data and set the threshold.
@@ -263,10 +287,47 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
         ------
         TypeError
             If a parameter is code, such as a feature network of one's own: save with joblib then.
+        FileNotFoundError
+            If there is no such folder.
         ImportError
             If safetensors is not installed.
         """
         save_detector(self, path)
+
+    # What a file of a detector must be, beyond the kinds that _KEEPS says
+
+    def _check_kept(self) -> None:
+        """Refuse fitted attributes that do not agree; subclasses add their own."""
+        representation = self._fitted_representation()
+        same = representation.n_features == self.n_features_in_
+        require(same, f"'n_features_in_' must be {representation.n_features}")
+        same = representation.image_shape == self.image_shape_
+        require(same, f"'image_shape_' must be {representation.image_shape}")
+        names = getattr(self, "feature_names_in_", None)
+        require(names is None or len(names) == self.n_features_in_, "it lacks names of features")
+        same = self.threshold_params_.keys() == self._score_params().keys()
+        require(same, f"'threshold_params_' must have the keys {tuple(self._score_params())}")
+        scores = getattr(self, "calibration_scores_", np.zeros(1))
+        require(bool((np.diff(scores) >= 0).all()), "'calibration_scores_' must rise")
+
+    def _fitted_representation(self) -> Representation:
+        """How samples are scaled: an attribute of its own, or of ``spec_``."""
+        fitted: Any = self
+        found: Representation
+        found = fitted.spec_.representation if "spec_" in vars(self) else fitted.representation_
+        return found
+
+    def _planned_network(self, n_weights: int) -> nn.Module:
+        """The fitted network without memory, for weights from a file with so many of them."""
+        raise NotImplementedError
+
+    def _costs(self) -> dict[str, Any]:
+        """What the limits of :func:`skmmrr.load` are for, where it is more than the file's size."""
+        return {}
+
+    def _trial_scores(self) -> NDArray[np.float64]:
+        """Scores that tell whether the detector works."""
+        return self._score_samples(self._fitted_representation().typical_rows())
 
     def _conformal_offset(self, scores: NDArray[np.float64], rate: float) -> float:
         """Threshold below which at most the share `rate` of exchangeable scores falls."""

@@ -17,8 +17,8 @@ from scipy.stats import iqr, theilslopes
 from torch import Tensor
 
 from skmmrr.core.chunks import evenly_spaced, rows_per_chunk, sample_chunks
-from skmmrr.core.files import stored
-from skmmrr.representation import Representation, Samples
+from skmmrr.core.kinds import SMALLEST, Real, Table, record, require, stored
+from skmmrr.representation import ImageShape, Representation, Samples
 
 _MOST_IMAGES, _MOST_ELEMENTS = 500, 2**27  # that say what errors are usual
 _FEWEST_IMAGES = 5  # of which an interval for a slope can be told
@@ -56,7 +56,14 @@ def total_variation(images: Tensor) -> Tensor:
     return ((down + right) / images[0].numel() + _PLAIN).float()
 
 
-@stored
+@stored(
+    slope=Real(),
+    rarity_weight=Real(0, 1),
+    usual=Real(SMALLEST),
+    least=Real(SMALLEST),
+    most=Real(SMALLEST),
+    spread=Real(_ALIKE),
+)
 @dataclass(frozen=True)
 class Adjustment:
     """What errors are usual for an image of some total variation, and what variation is usual.
@@ -115,6 +122,15 @@ class Adjustment:
             *(float(number) for number in (slope, rarity_weight, usual, least, most, spread))
         )
 
+    def check_stored(self) -> None:
+        """Refuse what no images have: an order that is none, or factors that are not finite."""
+        require(
+            self.least <= self.usual <= self.most, "an adjustment's variations are not in order"
+        )
+        extremes = self.factor(torch.tensor([self.least, self.most], dtype=torch.float64))
+        sound = bool((extremes.isfinite() & (extremes > 0)).all())
+        require(sound, "an adjustment's factors are not finite")
+
     def factor(self, variation: Tensor) -> Tensor:
         """What rescales the errors of images to typical complexity.
 
@@ -131,7 +147,7 @@ class Adjustment:
         ).exp() / usual_error
 
 
-@stored
+@stored(representation=record(Representation), by_kind=Table(record(Adjustment)))
 @dataclass(frozen=True, eq=False)
 class ErrorAdjustment:
     """Errors of images relative to those of normal images of similar complexity.
@@ -159,6 +175,12 @@ class ErrorAdjustment:
         variation = variation_of(X, representation.every_pixel, device)
         by_kind = {kind: Adjustment.fit(variation, error) for kind, error in errors.items()}
         return cls(representation.every_pixel, by_kind)
+
+    def check_stored_for(self, image_shape: ImageShape | None, kinds: tuple[str, ...]) -> None:
+        """Refuse what is not of these images, or lacks a kind of errors."""
+        mine = self.representation.image_shape == image_shape is not None
+        require(mine and self.representation.downsample == 1, "the adjustment is of other images")
+        require(set(self.by_kind) == set(kinds), f"the adjustment must be of {kinds}")
 
     def factors(self, X: NDArray[Any], kind: str, device: torch.device) -> NDArray[np.float64]:
         """What adjusts an error of each image, of shape (n_samples,)."""

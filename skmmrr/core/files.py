@@ -1,48 +1,64 @@
 """Fitted detectors in files without pickle: numbers as safetensors, the rest as JSON beside them.
 
-Nothing in a file is run when it is loaded: it names a detector of this library, its parameters
-and its fitted attributes, whose kinds are those listed here. A digest over all of it tells a
-damaged file from a good one.
+Nothing in a file is run when it is loaded. It names a detector of this library, its parameters and
+its fitted attributes. Each detector says in ``_KEEPS`` what those are, kind by kind; anything else
+is refused before it is built, and nothing larger than the file is made of it. A digest over all of
+it tells a damaged file from a good one. It is no secret: that a file comes from whom it should, a
+digest cannot tell.
 """
 
+import copy
 import hashlib
 import json
 import os
+import re
 import secrets
-from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from sklearn.base import BaseEstimator
-from sklearn.decomposition import PCA
-from sklearn.neighbors import KernelDensity
-from sklearn.svm import OneClassSVM
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skmmrr.core.kinds import (
+    Arrays,
+    Kind,
+    Lacking,
+    Made,
+    Maybe,
+    Parameter,
+    SavedFileError,
+    StoredWeights,
+    refuse,
+    require,
+    shorten,
+)
+from skmmrr.core.validation import check_integer
 from skmmrr.core.warn import warn
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # on Windows, where open files can be neither removed nor renamed
+    _HAS_LOCKS = False
+else:
+    _HAS_LOCKS = True
 
 FORMAT = "skmmrr detector"
 VERSION = 1
 
-_KIND = "kind"  # key that marks what JSON has no word for
-_SKLEARN: dict[str, type[BaseEstimator]] = {c.__name__: c for c in (PCA, OneClassSVM)}
+LIMITS = {"bytes": 2**31, "characters": 2**24, "n_levels": 1000, "input_size": 1024}
+"""What a file may have at most: bytes, characters of JSON, and parameters that cost time."""
 
-_STORED: dict[str, type[Any]] = {}
+_REMEDY = "Save it again with detector.save, or fetch the file again."
+_MOST_DIGITS = 19  # of an int: it has 64 bits
+_TRIED = 2**14  # features of a sample up to which a loaded detector is tried on some
 
 PathLike = str | os.PathLike[str]
-Arrays = dict[str, NDArray[Any]]
-ClassT = TypeVar("ClassT", bound=type[Any])
 
-
-def stored(cls: ClassT) -> ClassT:
-    """Decorate a dataclass whose objects files may have, field by field."""
-    _STORED[cls.__name__] = cls
-    return cls
+# What a file says of a detector
 
 
 def save_detector(detector: Any, path: PathLike) -> None:
@@ -54,20 +70,13 @@ def save_detector(detector: Any, path: PathLike) -> None:
             f"Only skmmrr's own detectors can be saved without pickle. Got {type(detector)}; save "
             "with joblib."
         )
-    parameters = {k: _parameter(detector, k, v) for k, v in detector.get_params(False).items()}
     arrays: Arrays = {}
-    fitted = {
-        name: _encode(value, arrays, name)
-        for name, value in vars(detector).items()
-        if name not in parameters
+    content = {
+        "detector": type(detector).__name__,
+        "parameters": _parameters(type(detector)).encode(detector, "parameters", arrays),
+        "fitted": _encode_fitted(detector, arrays),
     }
-    text = json.dumps(
-        {
-            "detector": type(detector).__name__,
-            "parameters": {k: _encode(v, arrays, k) for k, v in parameters.items()},
-            "fitted": fitted,
-        }
-    )
+    text = json.dumps(content, allow_nan=False)
     metadata = {
         "format": FORMAT,
         "version": str(VERSION),
@@ -78,202 +87,280 @@ def save_detector(detector: Any, path: PathLike) -> None:
 
 
 def load_detector(
-    path: PathLike, classes: dict[str, type[Any]], device: str | torch.device | None
+    path: PathLike,
+    classes: Mapping[str, type[Any]],
+    device: str | torch.device | None,
+    limits: Mapping[str, int] | None,
 ) -> Any:
     """Read a detector of one of some classes."""
-    content, arrays = _read(Path(path))
-    if content["detector"] not in classes:
-        raise _foreign(path, f"it has a {content['detector']!r}, not one of {sorted(classes)}")
-    decoded = {k: _decode(v, arrays) for k, v in content["parameters"].items()}
-    detector = classes[content["detector"]](**decoded)
-    weights: Arrays = {}
-    for name, value in content["fitted"].items():
-        if isinstance(value, dict) and value.get(_KIND) == "weights":
-            weights = {k: _decode(v, arrays) for k, v in value["tensors"].items()}
-        else:
-            setattr(detector, name, _decode(value, arrays))
-    if weights:
-        detector.network_ = _network(detector, weights)
-    return detector if device is None else detector.set_params(device=device)
+    unknown = set(limits or {}) - set(LIMITS)
+    if unknown:
+        raise ValueError(f"load has limits for {sorted(LIMITS)}. Got {sorted(unknown)}.")
+    allowed = LIMITS | dict(limits or {})
+    for name, most in allowed.items():
+        check_integer(f"limits[{name!r}]", most, "load", minimum=1)
+    try:
+        content, arrays = _read(Path(path), allowed)
+        detector = _decode_detector(content, arrays, classes, allowed)
+    except SavedFileError as error:
+        found = f"{path} is no detector that skmmrr can load: {error}. {_REMEDY}"
+        raise SavedFileError(found) from error
+    if device is None or not hasattr(detector, "device"):
+        return detector
+    return detector.set_params(device=device)
 
 
-def _network(detector: Any, weights: Arrays) -> nn.Module:
-    """The network that the parameters ask for, with these weights."""
-    network: nn.Module = detector._unfitted_network()
-    tensors = {k: torch.from_numpy(v.copy()) for k, v in weights.items()}
-    network.load_state_dict(tensors, assign=True)  # with their precision
-    return network.eval().requires_grad_(False)
+def _parameters(cls: type[Any]) -> Made:
+    """The kind of a detector that is not fitted: the parameters of its constructor."""
+    kinds: dict[str, Kind] = {name: Parameter() for name in cls._get_param_names()}
+    for name, group in cls._GROUPS.items():
+        kinds[name] = Maybe(Made({key: Parameter() for key in group._get_param_names()}, group))
+    return Made(kinds, cls, _plain)
 
 
-def _parameter(detector: Any, name: str, value: Any) -> Any:
+def _plain(owner: Any, name: str) -> Any:
     """A parameter as JSON can have it."""
+    value = getattr(owner, name)
     if isinstance(value, torch.device):
         return str(value)
     if isinstance(value, np.random.RandomState):
         warn(
-            f"The parameter {name!r} of {type(detector).__name__} is a RandomState, which is not "
+            f"The parameter {name!r} of {type(owner).__name__} is a RandomState, which is not "
             "saved. The loaded detector scores alike, but fits anew with another seed."
         )
         return None
     return value
 
 
-# What an attribute may be
-
-
-def _encode(value: Any, arrays: Arrays, name: str) -> Any:
-    """A value as JSON; numbers of arrays go to `arrays`, by a name that tells where they belong."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
-        return _encode_array(value, arrays, name)
-    if isinstance(value, tuple | list):
-        items = [_encode(item, arrays, f"{name}.{i}") for i, item in enumerate(value)]
-        return {_KIND: "tuple", "items": items} if isinstance(value, tuple) else items
-    if isinstance(value, dict):
-        return {k: _encode(v, arrays, f"{name}.{k}") for k, v in value.items()}
-    if is_dataclass(value) and _STORED.get(type(value).__name__) is type(value):
-        state = {field.name: getattr(value, field.name) for field in fields(value)}
-        encoded = _encode(state, arrays, name)
-        return {_KIND: "dataclass", "class": type(value).__name__, "fields": encoded}
-    if isinstance(value, nn.Module) and name == "network_":
-        tensors = {k: v.cpu().numpy() for k, v in value.state_dict().items()}
-        return {_KIND: "weights", "tensors": _encode(tensors, arrays, name)}
-    if isinstance(value, KernelDensity):  # its tree is made again from the points
-        state = {"params": value.get_params(), "points": np.asarray(value.tree_.data)}
-        return {_KIND: "density"} | _encode(state, arrays, name)
-    if type(value).__name__ in _SKLEARN and isinstance(value, BaseEstimator):
-        state = _encode(vars(value), arrays, name)
-        return {_KIND: "sklearn", "class": type(value).__name__, "state": state}
-    if callable(value):
+def _encode_fitted(detector: Any, arrays: Arrays) -> dict[str, Any]:
+    kinds, parameters = detector._KEEPS, detector.get_params(deep=False)
+    learned = {name: value for name, value in vars(detector).items() if name not in parameters}
+    for name in sorted(learned.keys() - kinds.keys()):
         raise TypeError(
-            f"The parameter {name.rpartition('.')[2]!r} is code, which a file without pickle "
-            f"cannot have. Got {type(value).__name__}; save with joblib, and load such files only "
-            "from people you trust."
+            f"{type(detector).__name__} has an attribute {name!r}, which no fit gives it and no "
+            "file can have. Delete it, or save with joblib."
         )
-    raise TypeError(f"The attribute {name!r} is of {type(value)}, which no file can have.")
+    return {name: kinds[name].encode(value, name, arrays) for name, value in learned.items()}
 
 
-def _encode_array(value: NDArray[Any], arrays: Arrays, name: str) -> dict[str, Any]:
-    if value.dtype == object:  # feature_names_in_
-        return {_KIND: "strings", "values": [str(item) for item in value]}
-    # Products of matrices round by the order in memory, so it is kept.
-    columns_first = value.ndim > 1 and value.flags.f_contiguous and not value.flags.c_contiguous
-    arrays[name] = np.array(value.T if columns_first else value, order="C")
-    return {_KIND: "array", "name": name, "columns_first": columns_first}
+def _decode_fitted(cls: type[Any], found: Any, arrays: Arrays) -> dict[str, Any]:
+    kinds: dict[str, Kind] = cls._KEEPS
+    needed = {name for name, kind in kinds.items() if not isinstance(kind, Lacking)}
+    if not (isinstance(found, dict) and needed <= found.keys() <= kinds.keys()):
+        raise refuse("fitted", f"an object with the keys {sorted(needed)}", found)
+    return {name: kinds[name].decode(value, name, arrays) for name, value in found.items()}
 
 
-def _decode(value: Any, arrays: Arrays) -> Any:
-    if isinstance(value, list):
-        return [_decode(item, arrays) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if _KIND not in value:
-        return {k: _decode(v, arrays) for k, v in value.items()}
-    return _DECODERS[value[_KIND]](value, arrays)
+def _decode_detector(
+    content: Any, arrays: Arrays, classes: Mapping[str, type[Any]], limits: Mapping[str, int]
+) -> Any:
+    """The detector, of parts that were checked each, and then whether they agree."""
+    if not isinstance(content, dict) or content.keys() != {"detector", "parameters", "fitted"}:
+        raise refuse("content", "an object of 'detector', 'parameters' and 'fitted'", content)
+    name = content["detector"]
+    if not isinstance(name, str) or name not in classes:
+        raise SavedFileError(f"it has a {shorten(name)}, not one of {sorted(classes)}")
+    cls = classes[name]
+    detector = _parameters(cls).decode(content["parameters"], "parameters", arrays)
+    vars(detector).update(_decode_fitted(cls, content["fitted"], arrays))
+    for left in sorted(arrays):
+        raise SavedFileError(f"it has arrays that belong nowhere, such as {shorten(left)}")
+    _check_limits(detector._costs(), limits)
+    with _refusing("its parts do not agree"):
+        _check_parameters(detector)
+        detector._check_kept()
+        for name, kept in vars(detector).items():
+            if isinstance(kept, StoredWeights):
+                setattr(detector, name, _network(detector, kept))
+    if detector.n_features_in_ <= _TRIED:
+        _try(detector)
+    return detector
 
 
-def _decode_array(value: dict[str, Any], arrays: Arrays) -> NDArray[Any]:
-    array = arrays[value["name"]]
-    return array.T if value["columns_first"] else array
+def _check_limits(costs: Mapping[str, Any], limits: Mapping[str, int]) -> None:
+    for name, value in costs.items():
+        if isinstance(value, int | float) and value > limits[name]:
+            raise SavedFileError(
+                f"{name!r} is {value}, more than the limit of {limits[name]}, which "
+                f"skmmrr.load(path, limits={{{name!r}: {value}}}) raises for a file that you trust"
+            )
 
 
-def _decode_strings(value: dict[str, Any], arrays: Arrays) -> NDArray[Any]:
-    return np.array(value["values"], dtype=object)
+def _check_parameters(detector: Any) -> None:
+    """Check the parameters as a fit does, and those that a fit takes as they are."""
+    detector._check_params()
+    seed, verbose = detector.random_state, getattr(detector, "verbose", 0)
+    require(isinstance(seed, int | None), "'random_state' must be an integer or null")
+    require(isinstance(verbose, int), "'verbose' must be an integer")
+    device = getattr(detector, "device", "auto")
+    require(isinstance(device, str), "'device' must be a text")
+    if device != "auto":
+        kind = torch.device(device).type  # whether this machine has it is asked when it scores
+        require(kind != "meta", "'device' must be one that computes")
 
 
-def _decode_tuple(value: dict[str, Any], arrays: Arrays) -> tuple[Any, ...]:
-    return tuple(_decode(value["items"], arrays))
+def _network(detector: Any, weights: StoredWeights) -> nn.Module:
+    """The network that was fitted, planned without memory, with the weights of the file."""
+    network: nn.Module = detector._planned_network(len(weights))
+    planned = {name: (_dtype(t), tuple(t.shape)) for name, t in network.state_dict().items()}
+    found = {name: (array.dtype.name, array.shape) for name, array in weights.items()}
+    for name in sorted(planned.keys() | found.keys()):
+        if planned.get(name) != found.get(name):
+            raise SavedFileError(
+                f"the weight {shorten(name)} must be {planned.get(name)}, and is {found.get(name)}"
+            )
+    tensors = {name: torch.from_numpy(array) for name, array in weights.items()}
+    network.load_state_dict(tensors, assign=True)
+    return network.eval().requires_grad_(False)
 
 
-def _decode_dataclass(value: dict[str, Any], arrays: Arrays) -> Any:
-    return _STORED[value["class"]](**_decode(value["fields"], arrays))
+def _dtype(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
-def _decode_density(value: dict[str, Any], arrays: Arrays) -> KernelDensity:
-    density = KernelDensity(**_decode(value["params"], arrays))
-    return density.fit(_decode(value["points"], arrays))
+def _try(detector: Any) -> None:
+    """Refuse a detector that has no finite scores in the middle of what it was fitted on."""
+    tried = copy.copy(detector)
+    tried.device, tried.verbose = "cpu", 0
+    with _refusing("it does not score"), np.errstate(all="ignore"):
+        scores = tried._trial_scores()
+    require(bool(np.isfinite(scores).all()), "its scores are not finite")
 
 
-def _decode_sklearn(value: dict[str, Any], arrays: Arrays) -> BaseEstimator:
-    estimator = _SKLEARN[value["class"]]()
-    for name, part in value["state"].items():
-        setattr(estimator, name, _decode(part, arrays))
-    return estimator
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Errors of what is built from a file are errors of the file."""
+    try:
+        yield
+    except (ImportError, SavedFileError):
+        raise
+    except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise SavedFileError(f"{what}: {shorten(error, 500)}") from error
 
-
-_DECODERS: dict[str, Callable[[dict[str, Any], Arrays], Any]] = {
-    "array": _decode_array,
-    "strings": _decode_strings,
-    "tuple": _decode_tuple,
-    "dataclass": _decode_dataclass,
-    "density": _decode_density,
-    "sklearn": _decode_sklearn,
-}
 
 # Bytes on disk
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file that is there whole or, after an error, as it was before."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"There is no folder {path.parent} to write {path.name} in. Make it first."
+        )
+    _remove_leftovers(path)
+    temporary, file = _locked_beside(path)
     try:
-        with temporary.open("xb") as file:
+        with file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+            if _HAS_LOCKS:  # still locked
+                os.replace(temporary, path)
+        if not _HAS_LOCKS:
+            os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Arrays]:
-    """The checked content of a file."""
+def _locked_beside(path: Path) -> tuple[Path, IO[bytes]]:
+    """A new file, locked: so other saves of the same file see that this one is being written."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        file = temporary.open("xb")
+        if _HAS_LOCKS:
+            with suppress(OSError):  # of file systems without locks
+                flock(file, LOCK_EX)
+        if temporary.exists():  # else another save came before the lock
+            return temporary, file
+        file.close()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what killed saves of this file left behind, not what others are writing."""
+    pattern = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{8}")
+    for found in path.parent.iterdir():
+        if not pattern.fullmatch(found.name) or found.is_symlink() or not found.is_file():
+            continue
+        with suppress(OSError):  # somebody else's, or being written
+            if not _HAS_LOCKS:
+                found.unlink()
+                continue
+            with found.open("rb") as file:
+                flock(file, LOCK_EX | LOCK_NB)
+                found.unlink()
+
+
+def _read(path: Path, limits: Mapping[str, int]) -> tuple[Any, Arrays]:
+    """The content of a file, whose digest fits."""
     _safetensors()
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
         raise FileNotFoundError(f"There is no file {path} to load a detector from.")
+    _check_limits({"bytes": path.stat().st_size}, limits)
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise _foreign(path, "it is a safetensors file of something else")
-            if metadata.get("version") != str(VERSION):
-                raise _foreign(
-                    path,
-                    f"it has the version {metadata.get('version')} and this skmmrr reads {VERSION}",
-                )
+            _check_format(metadata)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, TypeError, ValueError) as error:
-        if isinstance(error, _FileError | PermissionError):
+    except PermissionError:
+        raise
+    except (SafetensorError, OSError, TypeError, ValueError, LookupError, AttributeError) as error:
+        if isinstance(error, SavedFileError):
             raise
-        raise _foreign(path, f"{type(error).__name__}: {error}") from error
-    if metadata.get("sha256") != _digest(metadata.get("content", ""), arrays):
-        raise _foreign(path, "its content does not match its digest")
-    return json.loads(metadata["content"]), arrays
+        raise SavedFileError(f"{type(error).__name__}: {shorten(error)}") from error
+    text = metadata.get("content", "")
+    _check_limits({"characters": len(text)}, limits)
+    if metadata.get("sha256") != _digest(text, arrays):
+        raise SavedFileError("its content does not match its digest")
+    return _parse(text), arrays
 
 
-class _FileError(ValueError):
-    """A file that is no detector, or a damaged one."""
+def _check_format(metadata: Mapping[str, str]) -> None:
+    if metadata.get("format") != FORMAT:
+        raise SavedFileError("it is a safetensors file of something else")
+    version = metadata.get("version")
+    if version != str(VERSION):
+        raise SavedFileError(f"it has the version {version} and this skmmrr reads {VERSION}")
 
 
-def _foreign(path: PathLike, found: str) -> _FileError:
-    return _FileError(
-        f"{path} is no detector that skmmrr can load: {found}. Save it again with detector.save, "
-        "or fetch the file again."
-    )
+def _parse(text: str) -> Any:
+    """JSON as its standard has it: no NaN, no key twice, integers of 64 bits, not too deep."""
+    try:
+        return json.loads(
+            text,
+            parse_constant=_no_constant,
+            parse_int=_integer,
+            object_pairs_hook=_object,
+        )
+    except (ValueError, RecursionError) as error:
+        raise SavedFileError(f"its content is no JSON that skmmrr writes: {error}") from error
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError(f"a number has {len(digits)} digits, more than {_MOST_DIGITS}")
+    return int(digits)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def _digest(text: str, arrays: Arrays) -> str:
     digest = hashlib.sha256(text.encode())
     for name in sorted(arrays):
-        array = arrays[name]
-        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {arrays[name].shape}".encode())
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

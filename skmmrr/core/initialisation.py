@@ -25,8 +25,21 @@ def he_normal(weight: Tensor, generator: torch.Generator) -> None:
     nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
 
 
+def plan(make: Callable[[], ModuleT]) -> ModuleT:
+    """A module whose weights have names, shapes and dtypes, but neither values nor memory."""
+    with torch.device("meta"):
+        module = make()
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if not tensor.is_meta:
+            raise ValueError(
+                f"{name!r} has values already, but a network is built anew for each role and fit. "
+                "Make new modules in the callable, and let them initialise themselves."
+            )
+    return module
+
+
 def build(make: Callable[[], ModuleT]) -> ModuleT:
-    """A module on the CPU whose weights are NaN, still to be initialised or loaded.
+    """A module on the CPU whose weights are NaN, still to be initialised.
 
     Parameters
     ----------
@@ -38,15 +51,7 @@ def build(make: Callable[[], ModuleT]) -> ModuleT:
     ValueError
         If the module, or a part of it, was not made by this call.
     """
-    with torch.device("meta"):
-        module = make()
-    tensors = (*module.named_parameters(), *module.named_buffers())
-    for name, tensor in tensors:
-        if not tensor.is_meta:
-            raise ValueError(
-                f"{name!r} has values already, but a network is built anew for each role and fit. "
-                "Make new modules in the callable, and let them initialise themselves."
-            )
+    module = plan(make)
     module.to_empty(device="cpu")
     for tensor in (*module.parameters(), *module.buffers()):
         nn.init.constant_(tensor, torch.nan if tensor.is_floating_point() else 0)

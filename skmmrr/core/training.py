@@ -21,9 +21,9 @@ from tqdm.auto import tqdm
 
 from skmmrr.core.cuda_graph import GraphedStep, side_by_side
 from skmmrr.core.devices import autocast, module_to_device, repeatable, to_device
-from skmmrr.core.files import stored
 from skmmrr.core.initialisation import GLOBAL_STATE
 from skmmrr.core.interrupts import Interrupt, deferred_interrupt
+from skmmrr.core.kinds import SMALLEST, Array, Choice, Integer, Real, Table, require, stored
 from skmmrr.core.seeds import member_key, numpy_generator, torch_generator
 from skmmrr.core.warn import warn
 from skmmrr.representation import Samples
@@ -43,6 +43,8 @@ _PAPER_PATIENCE = 500  # epochs without a new best before the paper halves its r
 _FLOPS_PER_THREAD = 1e10  # of a step; docs/results/threads.md measures what another one brings
 
 History = dict[str, NDArray[np.float64]]
+HISTORY_COLUMNS = ("step", "train_loss", "validation_loss", "learning_rate")
+HISTORY = Table(Table(Array("f8", 1, finite=False), HISTORY_COLUMNS))  # as files have it
 Loss = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -76,7 +78,25 @@ class Update:
     every: int = 1
 
 
-@stored
+def check_history(
+    history: Mapping[str, History], n_iter: NDArray[np.int64], phases: tuple[str, ...]
+) -> None:
+    """Refuse a history from a file that is not of these phases, the first of them at least."""
+    named = {phases[0]} <= set(history) <= set(phases) and len(n_iter) == len(history)
+    require(named, f"the history and 'n_iter_' must be of the phases {phases}")
+    for columns in history.values():
+        lengths = {len(column) for column in columns.values()}
+        complete = len(columns) == len(HISTORY_COLUMNS) and len(lengths) == 1
+        require(complete, "the columns of a history must be of one length")
+
+
+@stored(
+    max_iter=Integer(1),
+    batch_size=Integer(1),
+    learning_rate=Real(SMALLEST),
+    optimizer=Choice(tuple(OPTIMIZERS)),
+    schedule=Choice(SCHEDULES),
+)
 @dataclass(frozen=True)
 class Budget:
     """How long a phase is, and how its learning rates move.
@@ -282,8 +302,7 @@ def run_phase(phase: Phase, data: TrainingData, stop: Interrupt) -> Result:
     best.restore(optimizers)
     if not (best.learned or stop.requested):
         _warn_of_failure(phase)
-    names = ("step", "train_loss", "validation_loss", "learning_rate")
-    history = dict(zip(names, np.array(log).T, strict=True))
+    history = dict(zip(HISTORY_COLUMNS, np.array(log).T, strict=True))
     return Result(step, history, best.learned)
 
 

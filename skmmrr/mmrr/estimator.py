@@ -20,8 +20,9 @@ from skmmrr.core.devices import (
     resolve_device,
     resolve_precision,
 )
+from skmmrr.core.kinds import Array, Maybe, Weights, record
 from skmmrr.core.seeds import draw_seed
-from skmmrr.core.training import TrainingData, fitting, train
+from skmmrr.core.training import HISTORY, TrainingData, check_history, fitting, train
 from skmmrr.core.validation import check_bool, check_integer, check_option, check_steps
 from skmmrr.mmrr.backbones import BACKBONES
 from skmmrr.mmrr.levels import level_quadrature
@@ -200,6 +201,13 @@ class MMRRDetector(OutlierMixin, BaseDetector):
 
     _GROUPS: ClassVar = {"network": Network, "training": Training}
     _ALWAYS_HOLDS_OUT = True
+    _KEEPS: ClassVar = BaseDetector._KEEPS | {
+        "spec_": record(MMRRSpec),
+        "network_": Weights(),
+        "history_": HISTORY,
+        "n_iter_": Array("i8", 1, low=0),
+        "adjustment_": Maybe(record(ErrorAdjustment)),
+    }
 
     spec_: MMRRSpec
     network_: Any
@@ -297,9 +305,25 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         errors = {kind: found @ weights for kind, found in losses.items()}
         return ErrorAdjustment.fit(some, errors, self.spec_.representation, self._device())
 
-    def _unfitted_network(self) -> nn.Module:
-        """A network of the fitted one's shape, for weights from a file."""
-        return self.spec_.untrained_models()
+    # Files
+
+    def _planned_network(self, n_weights: int) -> nn.Module:
+        models: nn.Module = self.spec_.planned_models(n_weights)
+        return models
+
+    def _costs(self) -> dict[str, Any]:
+        return {"n_levels": self.n_levels}
+
+    def _check_kept(self) -> None:
+        super()._check_kept()
+        check_history(self.history_, self.n_iter_, tuple(self.spec_.budgets))
+        if self.adjustment_ is not None:
+            self.adjustment_.check_stored_for(self.image_shape_, ("restored", "refined"))
+
+    def _trial_scores(self) -> NDArray[np.float64]:
+        X = self._fitted_representation().typical_rows()
+        losses = self._losses(X, ["refined"], np.array([0.5]))["refined"]
+        return losses[:, 0] * self._factors(X)
 
     # Scoring
 

@@ -15,12 +15,23 @@ from numpy.typing import NDArray
 from torch import nn
 
 from skmmrr.core.chunks import evenly_spaced
-from skmmrr.core.devices import resolve_precision
-from skmmrr.core.files import stored
-from skmmrr.core.initialisation import build, initialise
+from skmmrr.core.devices import TRAINING_PRECISIONS, resolve_precision
+from skmmrr.core.initialisation import build, initialise, plan
+from skmmrr.core.kinds import (
+    SMALLEST,
+    Choice,
+    Flag,
+    Integer,
+    Real,
+    Table,
+    record,
+    require,
+    stored,
+)
 from skmmrr.core.seeds import torch_generator
 from skmmrr.core.training import Budget
 from skmmrr.mmrr.backbones import BACKBONES
+from skmmrr.mmrr.masking import MASKS
 from skmmrr.mmrr.model import MMRRModel
 from skmmrr.options import Network, Training
 from skmmrr.representation import ImageShape, Representation, Samples
@@ -45,8 +56,23 @@ _LONG = 1000  # steps of a phase, from which networks for images bear a high rat
 
 _LEVELS_PER_SAMPLE = 4
 
+_WIDEST = 2**20  # that a file may say: torch counts elements with 64 bits
 
-@stored
+
+@stored(
+    representation=record(Representation),
+    backbone=Choice(tuple(BACKBONES)),
+    sizes=Table(Integer(1, _WIDEST), ("width", "n_blocks", "n_resolutions")),
+    embed=Flag(),
+    refine=Flag(),
+    mask=Choice(MASKS),
+    n_estimators=Integer(1),
+    level_power=Real(SMALLEST),
+    levels_per_sample=Integer(1),
+    budgets=Table(record(Budget), PHASES),
+    precision=Choice(TRAINING_PRECISIONS[1:]),
+    seed=Integer(),
+)
 @dataclass(frozen=True, eq=False)
 class MMRRSpec:
     """What a fit of MMRRDetector trains, every number resolved.
@@ -101,9 +127,24 @@ class MMRRSpec:
         """Whether convolutions are most of the work."""
         return self.backbone != "mlp" and self.representation.image_shape is not None
 
+    def check_stored(self) -> None:
+        """Refuse sizes and budgets that no fit has."""
+        images = self.representation.image_shape is not None
+        require(images or self.backbone != "unet", "'unet' needs images")
+        names = {"width", "n_blocks"} | ({"n_resolutions"} if self.backbone == "unet" else set())
+        require(self.sizes.keys() == names, f"the sizes of {self.backbone!r} must be {names}")
+        phases = PHASES if self.refine else PHASES[:1]
+        require(self.budgets.keys() == set(phases), f"budgets must be of {phases}")
+
+    def planned_models(self, n_weights: int) -> Any:
+        """The models without memory, for weights from a file that has so many arrays of them."""
+        n_blocks = self.n_estimators * self.sizes["n_blocks"] * self.sizes.get("n_resolutions", 1)
+        require(n_blocks <= n_weights, f"{n_blocks} blocks of networks have {n_weights} weights")
+        return plan(self._models).to(self.dtype)
+
     def untrained_models(self) -> Any:
-        """The models in an nn.ModuleList, their weights still to be drawn or loaded."""
-        return build(lambda: nn.ModuleList(self._model() for _ in range(self.n_estimators)))
+        """The models in an nn.ModuleList, their weights still to be drawn."""
+        return build(self._models)
 
     def initialised_models(self) -> Any:
         """The models as training begins, of one generator one after the other."""
@@ -113,6 +154,9 @@ class MMRRSpec:
         if callable(self.backbone):
             self._check_output(models[0])
         return models.to(self.dtype)
+
+    def _models(self) -> nn.ModuleList:
+        return nn.ModuleList(self._model() for _ in range(self.n_estimators))
 
     def _check_output(self, model: MMRRModel) -> None:
         """Raise ValueError unless a network of the user's own has the shape that it should."""

@@ -15,13 +15,14 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import skmmrr
-from skmmrr import MMRRDetector, Network, Training
+from skmmrr import MMRRDetector, Network, SavedFileError, Training
 from skmmrr.baselines import (
     DeepKNNDetector,
     KDEDetector,
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
+from skmmrr.core.files import _digest
 
 SEED = dict(random_state=0)
 ON_IMAGES = {
@@ -124,6 +125,11 @@ def test_the_device_can_be_chosen(saved):
     assert skmmrr.load(saved[1], device="cpu").device == "cpu"
 
 
+def test_a_device_is_ignored_where_there_is_no_such_parameter(vectors, tmp_path):
+    KDEDetector().fit(vectors).save(tmp_path / "model")
+    assert not hasattr(skmmrr.load(tmp_path / "model", device="cpu"), "device")
+
+
 def test_saving_leaves_the_detector_alone(saved, vectors, tmp_path):
     detector, _, _ = saved
     before, scores = set(vars(detector)), detector.score_samples(vectors)
@@ -146,6 +152,28 @@ def test_an_error_while_writing_leaves_the_old_file_and_no_other(saved, monkeypa
         saved[0].save(path)
     assert path.read_bytes() == b"the old one"
     assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_missing_folder_is_named(saved, tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere to write model in\. Make it"):
+        saved[0].save(tmp_path / "nowhere" / "model")
+
+
+def test_leftovers_of_killed_saves_are_removed_and_nothing_else(saved, tmp_path):
+    others = [".model", ".model.0123456g", ".model.012345678", "model.01234567", ".else.01234567"]
+    for name in [*others, ".model.01234567", ".model.89abcdef"]:
+        (tmp_path / name).write_bytes(b"half a file")
+    (tmp_path / ".model.00000000").mkdir()
+    saved[0].save(tmp_path / "model")
+    assert set(os.listdir(tmp_path)) == {*others, ".model.00000000", "model"}
+
+
+def test_a_save_leaves_alone_what_another_process_is_writing(saved, tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    with (tmp_path / ".model.01234567").open("xb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        saved[0].save(tmp_path / "model")
+    assert (tmp_path / ".model.01234567").exists()
 
 
 # What is refused
@@ -206,13 +234,63 @@ def test_foreign_files(tmp_path, content):
 
 def test_a_class_of_another_library_is_refused(saved):
     def pretend(metadata):
-        from skmmrr.core.files import _digest
-
         metadata["content"] = metadata["content"].replace("MMRRDetector", "os.system")
         metadata["sha256"] = _digest(metadata["content"], load_file(saved[1]))
 
     with pytest.raises(ValueError, match=r"'os\.system', not one of"):
         skmmrr.load(rewrite(saved[1], pretend))
+
+
+def test_limits_are_told_and_raised(saved, tmp_path):
+    _, path, content = saved
+    with pytest.raises(
+        SavedFileError, match=r"'bytes' is .* more than the limit of 10, .*limits={'bytes'"
+    ):
+        skmmrr.load(path, limits={"bytes": 10})
+    skmmrr.load(path, limits={"bytes": len(content)})
+    skmmrr.load(path).set_params(n_levels=1001).save(tmp_path / "many")
+    with pytest.raises(SavedFileError, match="'n_levels' is 1001, more than the limit of 1000"):
+        skmmrr.load(tmp_path / "many")
+    assert skmmrr.load(tmp_path / "many", limits={"n_levels": 1001}).n_levels == 1001
+    with pytest.raises(ValueError, match=r"limits for \['bytes', .*Got \['byte'\]"):
+        skmmrr.load(path, limits={"byte": 10})
+
+
+def with_content(path, change):
+    """The file with another content, and a digest that fits."""
+
+    def alter(metadata):
+        content = json.loads(metadata["content"])
+        change(content)
+        metadata["content"] = json.dumps(content)
+        metadata["sha256"] = _digest(metadata["content"], load_file(path))
+
+    return rewrite(path, alter)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda c: c["fitted"].pop("offset_"), "'fitted' must be an object with the keys"),
+        (lambda c: c["fitted"].update(_fit=1), "'fitted' must be an object with the keys"),
+        (lambda c: c["fitted"].update(offset_="1"), "'offset_' must be a finite number"),
+        (lambda c: c["fitted"].update(offset_=float("nan")), "NaN is no number"),
+        (lambda c: c["fitted"].update(offset_=10**40), "41 digits"),
+        (lambda c: c["fitted"].update(n_features_in_=6), "'n_features_in_' must be 5"),
+        (lambda c: c["fitted"]["spec_"].update(seed=-1), "'spec_.seed' must be an integer from 0"),
+        (lambda c: c["fitted"]["spec_"]["sizes"].update(width=5), "the weight '0.embedding"),
+        (lambda c: c["fitted"]["spec_"]["sizes"].update(n_blocks=10**6), "blocks of networks"),
+        (lambda c: c["fitted"]["network_"].pop(), "arrays that belong nowhere"),
+        (lambda c: c["parameters"].pop("n_levels"), "'parameters' must be an object"),
+        (lambda c: c["parameters"].update(n_levels=10**9), "'n_levels' is 1000000000, more than"),
+        (lambda c: c["parameters"].update(mask="iron"), "parts do not agree: The parameter 'mask'"),
+        (lambda c: c["parameters"].update(device="toaster"), "parts do not agree: .*toaster"),
+        (lambda c: c["parameters"].update(verbose="much"), "'verbose' must be an integer"),
+    ],
+)
+def test_what_a_file_must_be_is_told(saved, change, found):
+    with pytest.raises(SavedFileError, match=f"(?s)changed is no detector.*{found}.*Save it again"):
+        skmmrr.load(with_content(saved[1], change))
 
 
 def test_missing_file_and_unfitted_detector(tmp_path):
@@ -221,6 +299,13 @@ def test_missing_file_and_unfitted_detector(tmp_path):
     with pytest.raises(NotFittedError):
         MMRRDetector().save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_attribute_of_ones_own_is_not_saved(vectors, tmp_path):
+    detector = KDEDetector().fit(vectors)
+    detector.note_ = "mine"
+    with pytest.raises(TypeError, match="'note_', which no fit gives it"):
+        detector.save(tmp_path / "model")
 
 
 def test_code_as_a_parameter_is_refused(vectors, tmp_path):
