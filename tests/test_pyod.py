@@ -204,7 +204,7 @@ def test_groups_of_parameters_are_reached_on_a_copy():
 
 
 def test_a_fit_that_fails_leaves_the_detector_of_before(data, monkeypatch):
-    X, _, X_test, _ = data
+    X, X_test, _, _ = data
     detector = OCSVM(random_state=0).fit(X)
     labels, threshold = detector.predict(X_test), detector.threshold_
     monkeypatch.setattr(OCSVM, "_process_decision_scores", lambda self: 1 / 0)

@@ -409,6 +409,7 @@ def test_compare(monkeypatch, good, tmp_path, capsys):
     assert re.search(r"KDE +1\.0", table)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_export(monkeypatch, tmp_path, capsys):
     detector = MMRRDetector(2, max_iter=5, network=Network(width=8), random_state=0)
     detector.fit(RNG.normal(size=(30, 2))).save(tmp_path / "model")
