@@ -46,7 +46,9 @@ class SupportVectorMachine:
     @classmethod
     def fit(cls, X: NDArray[np.float64], nu: float, gamma: float) -> "SupportVectorMachine":
         """Fit by scikit-learn's :class:`~sklearn.svm.OneClassSVM`."""
-        fitted = OneClassSVM(nu=nu, gamma=gamma, cache_size=_CACHE_MEGABYTES).fit(X)
+        machine = OneClassSVM(nu=nu, gamma=gamma, cache_size=_CACHE_MEGABYTES)
+        machine.random_state = 0  # not used, but else drawn from numpy's global state
+        fitted = machine.fit(X)
         coefficients = np.ascontiguousarray(fitted.dual_coef_[0])
         return cls(fitted.support_vectors_, coefficients, float(gamma), float(fitted.offset_[0]))
 

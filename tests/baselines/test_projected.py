@@ -143,3 +143,11 @@ def test_kde_chooses_the_bandwidth_of_highest_held_out_likelihood():
 def test_kde_refuses(vectors, value):
     with pytest.raises((ValueError, TypeError), match="'bandwidth' of KDEDetector"):
         KDEDetector(value).fit(vectors)
+
+
+@pytest.mark.parametrize("detector", [OCSVMDetector(), KDEDetector()])
+def test_numpys_global_random_state_is_left_alone(detector, vectors):
+    before = np.random.get_state()[1].copy(), np.random.get_state()[2]  # noqa: NPY002
+    detector.fit(vectors)
+    assert_array_equal(np.random.get_state()[1], before[0])  # noqa: NPY002
+    assert np.random.get_state()[2] == before[1]  # noqa: NPY002
