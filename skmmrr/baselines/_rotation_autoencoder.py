@@ -31,6 +31,7 @@ from skmmrr.core.devices import (
 )
 from skmmrr.core.initialisation import build, initialise, plan
 from skmmrr.core.kinds import (
+    WIDEST,
     Array,
     Choice,
     Integer,
@@ -67,13 +68,12 @@ _N_EPOCHS, _BATCH_SIZE, _LEARNING_RATE = 25, 64, 1e-4
 _FEWEST_STEPS = 1000  # 25 epochs of a hundred images would be 50
 _PHASES = ("training",)
 _PARTS = ("rec", "cls")  # of the loss
-_WIDEST = 2**20  # that a file may say
 
 
 @stored(
     representation=record(Representation),
-    latent_channels=Integer(1, _WIDEST),
-    rotation_channels=Integer(1, _WIDEST),
+    latent_channels=Integer(1, WIDEST),
+    rotation_channels=Integer(1, WIDEST),
     weights=Table(Real(0), _PARTS),
     budget=record(Budget),
     precision=Choice(TRAINING_PRECISIONS[1:]),
@@ -124,10 +124,6 @@ class RotationSpec:
         """The network without memory, for weights from a file."""
         return plan(self._network).to(self.dtype)
 
-    def untrained_network(self) -> RotationAutoencoder:
-        """The network, its weights still to be drawn."""
-        return build(self._network)
-
     def _network(self) -> RotationAutoencoder:
         assert self.representation.image_shape is not None
         sizes = self.representation.image_shape, self.latent_channels, self.rotation_channels
@@ -135,7 +131,7 @@ class RotationSpec:
 
     def initialised_network(self) -> RotationAutoencoder:
         """The network as training begins."""
-        network = self.untrained_network()
+        network = build(self._network)
         initialise(network, torch_generator(self.seed, "weights"), draw_weight)
         return network.to(self.dtype)
 
@@ -437,9 +433,9 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
                 "they are rotated, and a vector cannot be. Give image_shape if the rows are "
                 "flattened images; for vectors take skmmrr.MMRRDetector."
             )
-        latent = self.latent_channels or (16 if self.image_shape_[2] == 1 else 200)
+        latent = int(self.latent_channels or (16 if self.image_shape_[2] == 1 else 200))
         training = self.training or Training()
-        batch_size = training.batch_size or _BATCH_SIZE
+        batch_size = int(training.batch_size or _BATCH_SIZE)
         epochs = math.ceil(_N_EPOCHS * n_train / batch_size)
         budget = Budget(
             max_iter=int(self.max_iter or max(_FEWEST_STEPS, epochs)),
@@ -452,7 +448,10 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
             representation=Representation.fit(X, self.image_shape_),
             latent_channels=latent,
             rotation_channels=max(1, int(self.rotation_ratio * latent)),
-            weights={"rec": self.reconstruction_weight, "cls": self.classification_weight},
+            weights={
+                "rec": float(self.reconstruction_weight),
+                "cls": float(self.classification_weight),
+            },
             budget=budget,
             precision=str(self._dtype(device)).removeprefix("torch."),
             seed=seed,

@@ -20,6 +20,7 @@ Arrays = dict[str, NDArray[Any]]
 ClassT = TypeVar("ClassT", bound=type[Any])
 
 SMALLEST = math.ulp(0.0)  # positive number
+WIDEST = 2**20  # layer of a network: torch counts its elements with 64 bits
 _INT64 = 2**63 - 1
 _IN_JSON = "array"  # stands where an array belongs
 

@@ -19,6 +19,7 @@ from skmmrr.core.devices import TRAINING_PRECISIONS, resolve_precision
 from skmmrr.core.initialisation import build, initialise, plan
 from skmmrr.core.kinds import (
     SMALLEST,
+    WIDEST,
     Choice,
     Flag,
     Integer,
@@ -56,13 +57,11 @@ _LONG = 1000  # steps of a phase, from which networks for images bear a high rat
 
 _LEVELS_PER_SAMPLE = 4
 
-_WIDEST = 2**20  # that a file may say: torch counts elements with 64 bits
-
 
 @stored(
     representation=record(Representation),
     backbone=Choice(tuple(BACKBONES)),
-    sizes=Table(Integer(1, _WIDEST), ("width", "n_blocks", "n_resolutions")),
+    sizes=Table(Integer(1, WIDEST), ("width", "n_blocks", "n_resolutions")),
     embed=Flag(),
     refine=Flag(),
     mask=Choice(MASKS),
@@ -125,7 +124,7 @@ class MMRRSpec:
     @property
     def convolves(self) -> bool:
         """Whether convolutions are most of the work."""
-        return self.backbone != "mlp" and self.representation.image_shape is not None
+        return _convolves(self.backbone, self.representation.image_shape)
 
     def check_stored(self) -> None:
         """Refuse sizes and budgets that no fit has."""
@@ -142,13 +141,9 @@ class MMRRSpec:
         require(n_blocks <= n_weights, f"{n_blocks} blocks of networks have {n_weights} weights")
         return plan(self._models).to(self.dtype)
 
-    def untrained_models(self) -> Any:
-        """The models in an nn.ModuleList, their weights still to be drawn."""
-        return build(self._models)
-
     def initialised_models(self) -> Any:
-        """The models as training begins, of one generator one after the other."""
-        models, generator = self.untrained_models(), torch_generator(self.seed, "weights")
+        """The models as training begins, in an nn.ModuleList, of one generator after each other."""
+        models, generator = build(self._models), torch_generator(self.seed, "weights")
         for model in models:
             initialise(model, generator)
         if callable(self.backbone):
@@ -229,8 +224,8 @@ def resolve_spec(
     recipe = _recipe(backbone, image_shape is not None)
     training = params["training"] or Training()
     budgets = _budgets(params, training, recipe, n_train, X.shape[1], image_shape is not None)
-    shape, convolves = representation.shape[1:], backbone != "mlp" and image_shape is not None
-    precision = resolve_precision(params["precision"], device, convolves)
+    shape = representation.shape[1:]
+    precision = resolve_precision(params["precision"], device, _convolves(backbone, image_shape))
     short_unet = backbone == "unet" and budgets["restoration"].max_iter < _LONG
     return MMRRSpec(
         representation=representation,
@@ -239,14 +234,17 @@ def resolve_spec(
         embed=bool(params["embed"]),
         refine=bool(params["refine"]),
         mask=params["mask"],
-        n_estimators=params["n_estimators"]
-        or recipe.n_members(math.prod(representation.shape[1:])),
+        n_estimators=int(params["n_estimators"] or recipe.n_members(math.prod(shape))),
         level_power=float(training.level_power or (3.0 if short_unet else 1.0)),
         levels_per_sample=int(training.levels_per_sample or _LEVELS_PER_SAMPLE),
         budgets=budgets,
         precision=str(precision).removeprefix("torch."),
         seed=seed,
     )
+
+
+def _convolves(backbone: str | Backbone, image_shape: ImageShape | None) -> bool:
+    return backbone != "mlp" and image_shape is not None
 
 
 def _resolve_downsample(downsample: int | None, image_shape: ImageShape | None, owner: str) -> int:

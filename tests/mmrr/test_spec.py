@@ -94,6 +94,19 @@ def test_a_spec_is_printed_line_by_line():
     assert not [line for line in lines if "None" in line and "image_shape" not in line]
 
 
+def test_numpys_integers_of_a_grid_are_resolved_to_pythons():
+    two = np.int64(2)
+    spec = resolved(
+        n_estimators=two,
+        max_iter=two,
+        network=Network(width=two, n_blocks=two),
+        training=Training(batch_size=two, levels_per_sample=two),
+    )
+    numbers = [spec.n_estimators, spec.levels_per_sample, *spec.sizes.values()]
+    numbers += [n for b in spec.budgets.values() for n in (b.max_iter, b.batch_size)]
+    assert {type(number) for number in numbers} == {int}
+
+
 def test_the_same_spec_gives_the_same_weights():
     first, second = (resolved().initialised_models().state_dict() for _ in range(2))
     for name, weight in first.items():
