@@ -143,7 +143,8 @@ class MMRRSpec:
 
     def initialised_models(self) -> Any:
         """The models as training begins, in an nn.ModuleList, of one generator after each other."""
-        models, generator = build(self._models), torch_generator(self.seed, "weights")
+        models: Any = build(self._models)
+        generator = torch_generator(self.seed, "weights")
         for model in models:
             initialise(model, generator)
         if callable(self.backbone):
