@@ -25,7 +25,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from sklearn.metrics import roc_auc_score
 
-from skmmrr import MMRRDetector
+from skmmrr import FeatureMaps, MMRRDetector
 from skmmrr.baselines import (
     DeepKNNDetector,
     KDEDetector,
@@ -47,7 +47,9 @@ detectors = {
     "OC-SVM": OCSVMDetector(),
     "KDE": KDEDetector(),
     "2-NN, pixels": DeepKNNDetector(),
-    "DN2, EfficientNet-Lite0": DeepKNNDetector("efficientnet-lite0", input_size=64),
+    "DN2, EfficientNet-Lite0": DeepKNNDetector(
+        "efficientnet-lite0", feature_maps=FeatureMaps(input_size=64)
+    ),
 }
 
 # %%

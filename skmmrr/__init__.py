@@ -3,9 +3,10 @@
 from skmmrr._load import load
 from skmmrr.core.kinds import SavedFileError
 from skmmrr.mmrr import MMRRDetector, PAPER_32x32, PAPER_256x256
-from skmmrr.options import Network, Training
+from skmmrr.options import FeatureMaps, Network, Training
 
 __all__ = [
+    "FeatureMaps",
     "MMRRDetector",
     "Network",
     "PAPER_32x32",

@@ -1,7 +1,8 @@
 """A fitted MMRRDetector as an ONNX graph, for machines without Python or torch.
 
-The graph scales, embeds, masks (root finding included), restores and refines; a loop inside it runs
-over the masking levels, with their noise as constants. It computes in float32.
+The graph scales, extracts features where the detector does, embeds, masks (root finding included),
+restores and refines; a loop inside it runs over the masking levels, with their noise as constants.
+It computes in float32.
 """
 
 import copy
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
@@ -21,10 +23,12 @@ from torch._higher_order_ops.scan import scan
 import skmmrr
 from skmmrr.core.complexity import require_adjustment, total_variation
 from skmmrr.core.files import write_atomically
+from skmmrr.core.top_share import mean_of_top
 from skmmrr.mmrr.estimator import MMRRDetector
 from skmmrr.mmrr.model import Draws
 from skmmrr.mmrr.score import squared_error
 from skmmrr.mmrr.scoring import draws_at
+from skmmrr.representation import Representation
 
 __all__ = ["export_onnx"]
 
@@ -36,23 +40,25 @@ def export_onnx(detector: MMRRDetector, path: str | os.PathLike[str]) -> None:
 
     Its input ``X`` has any number of samples: float64 vectors of shape (n, n_features), or float32
     images of shape (n, height, width) or (n, height, width, channels), in the units of the training
-    data. Its outputs are those of the detector's methods:
+    data. Its input ``threshold``, of shape (), may be left out: it is that of the detector, which
+    an anomaly score exceeds. Its outputs are those of the detector's methods:
 
     - ``anomaly_score`` of shape (n,): the negative of ``score_samples``;
     - ``decision`` of shape (n,): ``decision_function``, negative for anomalies;
-    - ``anomaly_map`` of shape (n, height, width) or (n, n_features).
+    - ``anomaly_map`` of shape (n, height, width) or (n, n_features); not of features that are rows.
 
     Parameters
     ----------
     detector : MMRRDetector
-        Fitted. Levels, refinement, adjustment and threshold are as they are set now.
+        Fitted. Levels, refinement, adjustment, share of the map and threshold are as they are set
+        now. A network of features is part of the model.
     path : path-like
         The file, replaced at once when all is ready.
 
     Raises
     ------
     TypeError
-        If the detector is no MMRRDetector.
+        If the detector is no MMRRDetector, or its features come from a callable.
     ImportError
         If onnx or onnxscript is not installed.
     sklearn.exceptions.NotFittedError
@@ -84,19 +90,25 @@ def export_onnx(detector: MMRRDetector, path: str | os.PathLike[str]) -> None:
         raise TypeError(f"export_onnx takes an MMRRDetector. Got a {type(detector).__name__}.")
     check_is_fitted(detector)
     detector._check_threshold()
+    extractor = detector.extractor_
+    if extractor is not None and extractor.network is None:
+        raise TypeError(
+            "export_onnx cannot write a callable 'features'. Give the network as a torch module."
+        )
     ir, passes = _onnx_ir()
     graph = ScoringGraph(detector)
     with _quiet():
         program = torch.onnx.export(
             graph,
-            (graph.example(),),
+            (graph.example(), torch.tensor(-detector.offset_, dtype=torch.float64)),
             dynamo=True,
-            dynamic_shapes=({0: torch.export.Dim("n_samples", min=1)},),
-            input_names=["X"],
-            output_names=list(_OUTPUTS),
+            dynamic_shapes=({0: torch.export.Dim("n_samples", min=1)}, {}),
+            input_names=["X", "threshold"],
+            output_names=list(_OUTPUTS[: 3 if graph.places else 2]),
             verbose=False,
         )
     model = program.model  # type: ignore[union-attr]
+    _give_default(ir, model, "threshold", -detector.offset_)
     passes.ClearMetadataAndDocStringPass()(model)  # of the exporter: a hundred times the weights
     model.producer_name, model.producer_version = "skmmrr", skmmrr.__version__
     model.metadata_props["threshold"] = repr(-detector.offset_)
@@ -121,7 +133,12 @@ class ScoringGraph(nn.Module):
         super().__init__()
         self.models: Any = copy.deepcopy(detector.network_).float().eval()
         self.representation = detector.spec_.representation
-        self.offset, self.refine = float(detector.offset_), detector.refine
+        self.extractor, self.top_share = detector.extractor_, detector._top_share()
+        self.places = self.extractor is None or self.extractor.map_shape is not None
+        self.features: Any = None
+        if self.extractor is not None:
+            self.features = copy.deepcopy(self.extractor.network)
+        self.refine = detector.refine
         self.adjustment = None
         if detector._adjusts():
             adjustment = require_adjustment(detector.adjustment_, type(detector).__name__)
@@ -139,14 +156,23 @@ class ScoringGraph(nn.Module):
 
     def example(self) -> Tensor:
         """Two samples of the input's shape and type."""
-        if self.representation.image_shape is None:
-            return torch.zeros(2, *self.representation.shape, dtype=torch.float64)
-        height, width, channels = self.representation.image_shape
+        given = self.given
+        if given.image_shape is None:
+            return torch.zeros(2, *given.shape, dtype=torch.float64)
+        height, width, channels = given.image_shape
         return torch.zeros(2, height, width, *([channels] if channels > 1 else []))
 
-    def forward(self, X: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    @property
+    def given(self) -> Representation:
+        """Of the samples as the user has them."""
+        return self.representation if self.extractor is None else self.extractor.representation
+
+    def forward(self, X: Tensor, threshold: Tensor) -> tuple[Tensor, ...]:
         """Anomaly scores, decisions and maps."""
-        scaled, factor = self.representation.scaled(X.flatten(1).double()), None
+        scaled, factor = self.given.scaled(X.flatten(1).double()), None
+        if self.extractor is not None:
+            found = self.extractor.of_batch(self.features, self.given.as_input(scaled))
+            scaled = self.representation.scaled(found.half().flatten(1).double())
         x = self.representation.as_input(scaled).contiguous()
         if self.adjustment is not None:
             variation = total_variation(self.representation.every_pixel.as_input(scaled))
@@ -156,7 +182,15 @@ class ScoringGraph(nn.Module):
         score = (losses * self.weights.unsqueeze(1)).sum(0)
         if factor is not None:
             score, maps = score * factor, maps * factor.unsqueeze(1)
-        return score, -score - self.offset, self.representation.to_maps(maps)
+        grid = self.representation.to_grid(maps)
+        if self.top_share < 1:
+            score = mean_of_top(grid, self.top_share)
+        decision = (threshold - score.double()).float()
+        if not self.places:
+            return score, decision
+        if self.extractor is None:
+            return score, decision, self.representation.to_maps(grid)
+        return score, decision, self.extractor.to_pictures(grid)
 
     def _member(self, index: int, x: Tensor) -> tuple[Tensor, Tensor]:
         """Weighted squared errors of the elements, and losses of the levels, of one model."""
@@ -175,6 +209,13 @@ class ScoringGraph(nn.Module):
         per_level += [] if self.uniform is None else [self.uniform[index]]
         maps, losses = scan(add_level, torch.zeros_like(x.flatten(1)), tuple(per_level))
         return maps, losses
+
+
+def _give_default(ir: Any, model: Any, name: str, value: float) -> None:
+    """Make an input one that may be left out."""
+    given = next(one for one in model.graph.inputs if one.name == name)
+    given.const_value = ir.tensor(np.array(value), name=name)
+    model.graph.register_initializer(given)
 
 
 def _onnx_ir() -> tuple[Any, Any]:

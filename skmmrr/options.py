@@ -1,4 +1,4 @@
-"""Groups of parameters that are seldom set: the sizes of networks, and how they are trained.
+"""Groups of parameters that are seldom set: sizes of networks, their training, feature maps.
 
 ``detector.set_params(training__learning_rate=1e-4)`` reaches into them, and so does
 ``GridSearchCV(detector, {"network__width": [32, 64]})``.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sklearn.base import BaseEstimator
 
 from skmmrr.core.training import OPTIMIZERS, SCHEDULES
-from skmmrr.core.validation import check_integer, check_option, check_real
+from skmmrr.core.validation import check_integer, check_integers, check_option, check_real
 
 _CHOOSES = "None chooses from the data."
 
@@ -101,3 +101,51 @@ class Training(BaseEstimator):
         for name, options in (("optimizer", tuple(OPTIMIZERS)), ("schedule", SCHEDULES)):
             if getattr(self, name) is not None:
                 check_option(f"training.{name}", getattr(self, name), owner, options, _CHOOSES)
+
+
+@dataclass(kw_only=True, repr=False, frozen=True)
+class FeatureMaps(BaseEstimator):
+    """How features come from a network; for the parameter `features` of the detectors.
+
+    Parameters
+    ----------
+    input_size : int, default=None
+        Height and width to which pictures are resized. None: for "efficientnet-lite0" 256 for maps
+        and 128 for one row of features a picture; for a network of timm what it was trained with;
+        no resizing for a module of your own.
+    stages : tuple of int, default=None
+        Which of the network's feature maps, as timm counts them in ``out_indices``: from 0, of
+        strides 2, 4, 8, 16 and 32 for "efficientnet-lite0". None: those of strides 8 and 16, and
+        of a vision transformer the blocks at half and at three quarters of its depth; where a
+        picture has one row of features, the network's last features. A module of your own does
+        not use it.
+    grid : int, default=None
+        Height and width of the maps, to which all stages are brought: by the mean of each cell
+        where they are finer, by interpolation where they are coarser. None: those of the last
+        stage, 16 for pictures of 256 pixels. 1 averages over the picture: one row of features.
+    smoothing : float, default=None
+        Standard deviation, in pixels, of the Gaussian that smooths anomaly maps once they have the
+        pictures' size. None: 1/64 of the shorter side, as PatchCore has it; 0 does not smooth.
+
+    Examples
+    --------
+    >>> from skmmrr import FeatureMaps, MMRRDetector
+    >>> MMRRDetector(features="efficientnet-lite0", feature_maps=FeatureMaps(grid=32)).feature_maps
+    FeatureMaps(grid=32)
+    """
+
+    input_size: int | None = None
+    stages: tuple[int, ...] | None = None
+    grid: int | None = None
+    smoothing: float | None = None
+
+    def check(self, owner: str) -> None:
+        """Raise TypeError or ValueError for what is not as described."""
+        for name in ("input_size", "grid"):
+            if getattr(self, name) is not None:
+                check_integer(f"feature_maps.{name}", getattr(self, name), owner, 1, _CHOOSES)
+        if self.stages is not None:
+            check_integers("feature_maps.stages", self.stages, owner, 0, _CHOOSES)
+        if self.smoothing is not None:
+            at_least = 0.0, math.inf
+            check_real("feature_maps.smoothing", self.smoothing, owner, *at_least, bounds="[)")

@@ -11,13 +11,18 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import gen_batches
 from torch import Tensor
 from torch.nn import functional as F
 
-from skmmrr.core.kinds import IMAGE_SHAPE, SMALLEST, Array, Integer, Maybe, require, stored
+from skmmrr.core.kinds import IMAGE_SHAPE, SMALLEST, Array, Integer, Maybe, Real, require, stored
 
 # Values this far beyond the training range say all they can say, and their squares stay finite.
 LARGEST = 1e6
+
+_DEVIATIONS = 5.0  # of a channel of features, at which it is clipped
+_BLOCK = 256  # samples whose maps are in memory at a time
 
 ImageShape = tuple[int, int, int]
 
@@ -27,6 +32,7 @@ ImageShape = tuple[int, int, int]
     centre=Array("f8", (0, 1)),
     half_range=Array("f8", (0, 1), low=SMALLEST),
     downsample=Integer(1),
+    limit=Real(1, LARGEST),
 )
 @dataclass(frozen=True, eq=False)
 class Representation:
@@ -41,12 +47,15 @@ class Representation:
         shape (n_features,) for vectors, () for images, (channels,) for maps.
     downsample : int
         Side of the squares of pixels of which the networks see the means.
+    limit : float
+        Scaled values are clipped at this and its negative.
     """
 
     image_shape: ImageShape | None
     centre: NDArray[np.float64] = field(repr=False)
     half_range: NDArray[np.float64] = field(repr=False)
     downsample: int = 1
+    limit: float = LARGEST
 
     @classmethod
     def fit(
@@ -54,8 +63,6 @@ class Representation:
         X: NDArray[Any],
         image_shape: ImageShape | None,
         downsample: int = 1,
-        *,
-        per_channel: bool = False,
     ) -> "Representation":
         """Learn the range of training samples.
 
@@ -65,17 +72,30 @@ class Representation:
             Rows of images are flattened, channels last.
         image_shape : tuple (height, width, channels) or None
         downsample : int, default=1
-        per_channel : bool, default=False
-            Whether each channel has a range of its own, as maps of features need it.
         """
-        axis: int | tuple[int, ...] | None = 0 if image_shape is None else None
-        if per_channel and image_shape is not None:
-            X, axis = X.reshape(len(X), *image_shape), (0, 1, 2)
+        axis = 0 if image_shape is None else None
         low = np.asarray(X.min(axis=axis), dtype=np.float64)
         high = np.asarray(X.max(axis=axis), dtype=np.float64)
         half_range = high / 2 - low / 2
         centre = np.asarray(low + half_range)
         return cls(image_shape, centre, np.where(half_range > 0, half_range, 1.0), downsample)
+
+    @classmethod
+    def standardise(cls, X: NDArray[Any], map_shape: ImageShape) -> "Representation":
+        """Learn mean and standard deviation of each channel of maps, block by block.
+
+        Five standard deviations are 1, where values are clipped: some channels are zero nearly
+        everywhere, and would outweigh all others where they are not.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, height * width * channels)
+        map_shape : tuple (height, width, channels)
+        """
+        scaler = StandardScaler()
+        for block in gen_batches(len(X), _BLOCK):
+            scaler.partial_fit(X[block].reshape(-1, map_shape[2]).astype(np.float64))
+        return cls(map_shape, scaler.mean_, _DEVIATIONS * scaler.scale_, limit=1.0)
 
     def check_stored(self) -> None:
         """Refuse what cannot be of one fit: vectors have a range for each feature."""
@@ -84,7 +104,9 @@ class Representation:
         if self.image_shape is None:
             fits = self.centre.ndim == 1 and self.downsample == 1
         else:
-            fits = self.centre.ndim == 0 and self.downsample <= min(self.image_shape[:2])
+            channels = (self.image_shape[2],)
+            fits = self.centre.shape in ((), channels)
+            fits = fits and self.downsample <= min(self.image_shape[:2])
         require(fits, "the ranges or 'downsample' do not suit the shape of the samples")
 
     @property
@@ -95,7 +117,8 @@ class Representation:
     def typical_rows(self) -> NDArray[np.float64]:
         """Two samples in the training range: its middle, and half way up to its end."""
         steps = np.array([[0.0], [0.5]])
-        return (self.centre + steps * self.half_range) * np.ones(self.n_features)
+        each = np.resize(self.centre, self.n_features), np.resize(self.half_range, self.n_features)
+        return each[0] + steps * each[1]
 
     @property
     def every_pixel(self) -> "Representation":
@@ -124,7 +147,7 @@ class Representation:
         if self.centre.ndim and self.image_shape is not None:  # a range for each channel
             values = rows.unflatten(1, (-1, len(self.centre)))
         scaled = (values - torch.from_numpy(self.centre)) / torch.from_numpy(self.half_range)
-        return scaled.clamp(-LARGEST, LARGEST).float().view(rows.shape)
+        return scaled.clamp(-self.limit, self.limit).float().view(rows.shape)
 
     def as_input(self, scaled: Tensor) -> Tensor:
         """Scaled rows as network input of shape (n, *shape)."""
@@ -146,18 +169,29 @@ class Representation:
             x = x.squeeze(-1) if self.shape[0] == 1 else x
         return x.cpu().numpy()
 
-    def to_maps(self, errors: Tensor) -> Tensor:
-        """Errors in the order of the features, of shape (n, ...), as a map for each sample.
+    def to_grid(self, errors: Tensor) -> Tensor:
+        """Errors in the order of the features as means over the channels, one for each position.
+
+        Returns
+        -------
+        grid : Tensor of shape (n, height, width), as the networks see samples, or (n, n_features)
+        """
+        if self.image_shape is None:
+            return errors
+        channels, *sides = self.shape
+        return errors.unflatten(1, (*sides, channels)).mean(dim=3)
+
+    def to_maps(self, grid: Tensor) -> Tensor:
+        """Means of :meth:`to_grid` at the size of the user's images.
 
         Returns
         -------
         maps : Tensor of shape (n, height, width) or (n, n_features)
-            Means over the channels; pixels of a square have the same value.
+            Pixels of a square have the same value.
         """
         if self.image_shape is None:
-            return errors
-        (channels, *sides), (height, width, _) = self.shape, self.image_shape
-        maps = errors.unflatten(1, (*sides, channels)).mean(dim=3)
+            return grid
+        maps, (height, width, _) = grid, self.image_shape
         for axis in (1, 2):
             maps = maps.repeat_interleave(self.downsample, dim=axis)
         return maps[:, :height, :width]

@@ -78,7 +78,9 @@ def test_the_graph_is_the_detector(parameters, colour):
     X = RNG.integers(256, size=(20, 4, 6, 3), dtype=np.uint8) if colour else table()
     detector = MMRRDetector(**(SMALL | parameters)).fit(X)
     with torch.no_grad():
-        score, decision, maps = ScoringGraph(detector)(torch.from_numpy(X))
+        score, decision, maps = ScoringGraph(detector)(
+            torch.from_numpy(X), torch.tensor(-detector.offset_, dtype=torch.float64)
+        )
     assert_allclose(-score.numpy(), detector.score_samples(X), atol=1e-5)
     assert_allclose(decision.numpy(), detector.decision_function(X), atol=1e-5)
     assert_allclose(maps.numpy(), detector.anomaly_map(X), atol=1e-4)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
+from skmmrr import representation as representation_module
 from skmmrr.representation import Representation, Samples
 
 
@@ -53,27 +54,35 @@ def feature_maps(n=4, sides=(3, 5), channels=3):
     return rng.uniform(-1, 1, size=(n, *sides, channels)) * scales + offsets
 
 
-def test_each_channel_of_a_map_has_a_range_of_its_own():
-    maps = feature_maps()
+def test_each_channel_of_a_map_is_standardised_and_clipped(monkeypatch):
+    monkeypatch.setattr(representation_module, "_BLOCK", 3)
+    maps = feature_maps(n=40)
     X = maps.reshape(len(maps), -1)
-    representation = Representation.fit(X, maps.shape[1:], per_channel=True)
-    assert representation.centre.shape == (3,)
-    low, high = maps.min(axis=(0, 1, 2)), maps.max(axis=(0, 1, 2))
-    expected = 2 * (maps - low) / (high - low) - 1
-    assert_allclose(representation.scale(X).reshape(maps.shape), expected, atol=1e-6)
+    representation = Representation.standardise(X, maps.shape[1:])
+    mean, deviation = maps.mean(axis=(0, 1, 2)), maps.std(axis=(0, 1, 2))
+    assert_allclose(representation.centre, mean)
+    assert_allclose(representation.half_range, 5 * deviation)
+    shifted = maps + 4 * deviation  # some beyond five deviations
+    expected = ((shifted - mean) / deviation).clip(-5, 5) / 5
+    assert (expected == 1).any()
+    assert (expected < 1).any()
+    scaled = representation.scale(shifted.reshape(X.shape)).reshape(maps.shape)
+    assert_allclose(scaled, expected, atol=1e-6)
     assert representation.shape == (3, 3, 5)
-    assert_allclose(representation.tensor(X), np.moveaxis(expected, -1, 1), atol=1e-6)
+    rows = representation.typical_rows().reshape(2, 3, 5, 3)
+    assert_allclose(rows[0], np.broadcast_to(mean, (3, 5, 3)))
+    assert_allclose(rows[1], np.broadcast_to(mean + 2.5 * deviation, (3, 5, 3)))
 
 
 def test_maps_of_many_channels_come_back_as_the_user_has_them():
     maps = feature_maps()
     X = maps.reshape(len(maps), -1)
-    representation = Representation.fit(X, maps.shape[1:], per_channel=True)
+    representation = Representation.standardise(X, maps.shape[1:])
     x = representation.tensor(X, torch.float64)
     assert_allclose(representation.to_user(x), representation.scale(X).reshape(maps.shape))
     assert_allclose(representation.features_last(x), representation.scale(X))
     error = torch.arange(4.0 * 45).view(4, 45)
-    assert_allclose(representation.to_maps(error), error.view(4, 3, 5, 3).mean(dim=3))  # by place
+    assert_allclose(representation.to_grid(error), error.view(4, 3, 5, 3).mean(dim=3))  # by place
 
 
 def test_averaged_images_come_back_square_by_square():
@@ -81,7 +90,7 @@ def test_averaged_images_come_back_square_by_square():
     representation = Representation.fit(X, (5, 7, 1), downsample=2)
     assert representation.shape == (1, 3, 4)
     assert representation.every_pixel.shape == (1, 5, 7)
-    maps = representation.to_maps(torch.arange(24.0).view(2, 12))
+    maps = representation.to_maps(representation.to_grid(torch.arange(24.0).view(2, 12)))
     assert maps.shape == (2, 5, 7)
     assert_allclose(maps[0, :2, :2], 0)
     assert_allclose(maps[0, 4, 6], 11)

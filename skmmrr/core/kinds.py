@@ -6,6 +6,7 @@ SavedFileError tells what was found and what is allowed.
 """
 
 import math
+import re
 import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -131,6 +132,18 @@ class Choice(Kind):
 
 
 @dataclass(frozen=True)
+class Text(Kind):
+    """A text that a regular expression matches."""
+
+    pattern: str
+
+    def _decode(self, found: Any, name: str, arrays: Arrays) -> str:
+        if not isinstance(found, str) or not re.fullmatch(self.pattern, found):
+            raise refuse(name, f"a text like {self.pattern}", found)
+        return found
+
+
+@dataclass(frozen=True)
 class Scalar(Kind):
     """None, True, False, a finite number or a text."""
 
@@ -212,6 +225,22 @@ class Items(Kind):
 
 
 IMAGE_SHAPE = Items(Integer(1, 2**31), 3)
+
+
+@dataclass(frozen=True)
+class Sequence(Kind):
+    """A tuple of one to so many items of one kind."""
+
+    kind: Kind
+    longest: int
+
+    def _encode(self, value: Any, name: str, arrays: Arrays) -> Any:
+        return [self.kind.encode(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
+
+    def _decode(self, found: Any, name: str, arrays: Arrays) -> tuple[Any, ...]:
+        if not isinstance(found, list) or not 1 <= len(found) <= self.longest:
+            raise refuse(name, f"a list of 1 to {self.longest}", found)
+        return tuple(self.kind.decode(item, f"{name}.{i}", arrays) for i, item in enumerate(found))
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
 _N_VALIDATIONS = 25  # per phase
 _PATIENCE = 8  # validations without a new best before a phase stops
 _VALIDATION_SAMPLES = (64, 1024)  # few samples come again, at other levels; of many, some suffice
+_LARGE, _FEWEST_LARGE = 2**15, 16  # elements; samples as large say more each, and cost more
 _WARM_UP = 0.1  # of the steps
 _PAPER_PATIENCE = 500  # epochs without a new best before the paper halves its rate
 _FLOPS_PER_THREAD = 1e10  # of a step; docs/results/threads.md measures what another one brings
@@ -392,8 +393,11 @@ def _validation(phase: Phase, data: TrainingData) -> Callable[[], float] | None:
     criterion = phase.criterion
     generators = data.generators(phase.name, "validation", len(criterion))
     streams = _streams(phase, data)
-    rows = np.resize(data.validation, np.clip(len(data.validation), *_VALIDATION_SAMPLES))
-    chunk = max(phase.budget.batch_size, _VALIDATION_SAMPLES[0])
+    fewest, most = _VALIDATION_SAMPLES
+    if data.samples.size > _LARGE:
+        fewest = _FEWEST_LARGE
+    rows = np.resize(data.validation, np.clip(len(data.validation), fewest, most))
+    chunk = max(phase.budget.batch_size, fewest)
 
     def mean_loss(loss_of: Loss, generator: torch.Generator, x: Tensor) -> Tensor:
         with autocast(data.dtype, data.device):

@@ -32,6 +32,17 @@ def check_steps(
         raise ValueError(message)
 
 
+def check_integers(name: str, value: Any, owner: str, minimum: int, remedy: str = "") -> None:
+    """Check for a tuple of ints, at least one, that are at least `minimum`."""
+    message = _message(name, value, owner, f"a tuple of ints of at least {minimum}", remedy)
+    if not isinstance(value, tuple) or any(
+        isinstance(n, bool) or not isinstance(n, numbers.Integral) for n in value
+    ):
+        raise TypeError(message)
+    if not value or min(value) < minimum:
+        raise ValueError(message)
+
+
 def check_real(
     name: str,
     value: Any,

@@ -3,7 +3,7 @@
 The stages are pure PyTorch: nothing in them knows about numpy, scikit-learn, devices or seeds.
 """
 
-from skmmrr.mmrr.backbones import ResidualMLP, UNet
+from skmmrr.mmrr.backbones import MapUNet, ResidualMLP, UNet
 from skmmrr.mmrr.embedding import Embedding
 from skmmrr.mmrr.estimator import MMRRDetector
 from skmmrr.mmrr.masking import (
@@ -30,6 +30,7 @@ __all__ = [
     "MMRRDetector",
     "MMRRModel",
     "MMRRSpec",
+    "MapUNet",
     "PAPER_32x32",
     "PAPER_256x256",
     "Refinement",

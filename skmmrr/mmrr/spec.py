@@ -31,7 +31,7 @@ from skmmrr.core.kinds import (
 )
 from skmmrr.core.seeds import torch_generator
 from skmmrr.core.training import Budget
-from skmmrr.mmrr.backbones import BACKBONES
+from skmmrr.mmrr.backbones import BACKBONES, UNETS
 from skmmrr.mmrr.masking import MASKS
 from skmmrr.mmrr.model import MMRRModel
 from skmmrr.options import Network, Training
@@ -129,8 +129,8 @@ class MMRRSpec:
     def check_stored(self) -> None:
         """Refuse sizes and budgets that no fit has."""
         images = self.representation.image_shape is not None
-        require(images or self.backbone != "unet", "'unet' needs images")
-        names = {"width", "n_blocks"} | ({"n_resolutions"} if self.backbone == "unet" else set())
+        require(images or self.backbone not in UNETS, f"{self.backbone!r} needs images")
+        names = {"width", "n_blocks"} | ({"n_resolutions"} if self.backbone in UNETS else set())
         require(self.sizes.keys() == names, f"the sizes of {self.backbone!r} must be {names}")
         phases = PHASES if self.refine else PHASES[:1]
         require(self.budgets.keys() == set(phases), f"budgets must be of {phases}")
@@ -190,6 +190,7 @@ def resolve_spec(
     params: Mapping[str, Any],
     X: NDArray[Any],
     image_shape: ImageShape | None,
+    featured: bool,
     n_train: int,
     seed: int,
     device: torch.device,
@@ -203,6 +204,8 @@ def resolve_spec(
         Of the constructor, checked.
     X : ndarray of shape (n_samples, n_features)
     image_shape : tuple (height, width, channels) or None
+    featured : bool
+        Whether X has maps of features; its image_shape is theirs.
     n_train : int
         Samples that train.
     seed : int
@@ -216,18 +219,22 @@ def resolve_spec(
     ValueError
         If the parameters do not suit the data.
     """
-    downsample = _resolve_downsample(params["downsample"], image_shape, owner)
     _check_backbone(params["backbone"], image_shape, owner)
-    representation = Representation.fit(X, image_shape, downsample)
+    maps = featured and image_shape is not None
+    if maps and image_shape is not None:
+        representation = Representation.standardise(X, image_shape)
+    else:
+        downsample = _resolve_downsample(params["downsample"], image_shape, owner)
+        representation = Representation.fit(X, image_shape, downsample)
     backbone = params["backbone"]
     if backbone == "auto":
-        backbone = choose_backbone(Samples(X, representation))
+        backbone = "map-unet" if maps else choose_backbone(Samples(X, representation))
     recipe = _recipe(backbone, image_shape is not None)
     training = params["training"] or Training()
     budgets = _budgets(params, training, recipe, n_train, X.shape[1], image_shape is not None)
     shape = representation.shape[1:]
     precision = resolve_precision(params["precision"], device, _convolves(backbone, image_shape))
-    short_unet = backbone == "unet" and budgets["restoration"].max_iter < _LONG
+    short_unet = backbone in UNETS and budgets["restoration"].max_iter < _LONG
     return MMRRSpec(
         representation=representation,
         backbone=backbone,
@@ -261,9 +268,9 @@ def _resolve_downsample(downsample: int | None, image_shape: ImageShape | None, 
 
 
 def _check_backbone(backbone: str | Backbone, image_shape: ImageShape | None, owner: str) -> None:
-    if backbone == "unet" and image_shape is None:
+    if backbone in UNETS and image_shape is None:
         raise ValueError(
-            f"The parameter 'backbone' of {owner} is 'unet', which needs images, but X has "
+            f"The parameter 'backbone' of {owner} is {backbone!r}, which needs images, but X has "
             "vectors. Pass images of shape (n, height, width[, channels]), or image_shape."
         )
 
@@ -275,7 +282,7 @@ def _sizes(
     if not isinstance(backbone, str):
         return {}
     sizes = {"width": asked.width or recipe.width, "n_blocks": asked.n_blocks or recipe.n_blocks}
-    if backbone == "unet":
+    if backbone in UNETS:
         deepest = max(1, min(4, int(math.log2(min(shape)))))  # to 2x2 at the least
         sizes["n_resolutions"] = asked.n_resolutions or deepest
     return {name: int(size) for name, size in sizes.items()}
@@ -349,6 +356,7 @@ _UNET = Recipe(
     steps_per_sample=1 / 4,
     most_members=4,
 )
+_MAP_UNET = Recipe(width=64, n_blocks=1, batch_size=16, steps=(500, 500))
 _IMAGE_MLP = Recipe(
     width=256,
     n_blocks=1,
@@ -387,6 +395,8 @@ def _recipe(backbone: str | Backbone, images: bool) -> Recipe:
     """What suits a backbone and a kind of data; a user's own is trained like the named ones."""
     if backbone == "mlp" or not images:
         return _IMAGE_MLP if images else _VECTOR_MLP
+    if backbone == "map-unet":
+        return _MAP_UNET
     return _UNET if backbone == "unet" else _UNET._replace(most_members=1)
 
 

@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 import skmmrr
+from skmmrr import FeatureMaps
 from skmmrr.baselines import DeepKNNDetector
 from skmmrr.baselines import _nearest as nearest
 from skmmrr.baselines._nearest import nearest_distances
@@ -134,7 +135,7 @@ def test_images_are_resized_for_a_module(images):
             seen.append(tuple(x.shape[1:]))
             return x
 
-    DeepKNNDetector(Look(), input_size=20).fit(images[:10])
+    DeepKNNDetector(Look(), feature_maps=FeatureMaps(input_size=20)).fit(images[:10])
     assert set(seen) == {(3, 20, 20)}
 
 
@@ -155,7 +156,7 @@ def test_module_that_returns_something_else_is_named(vectors):
         def forward(self, x):
             return self.function(x)
 
-    for function, found in ((lambda x: (x, x), "tuple"), (lambda x: x.mean(), "Tensor")):
+    for function, found in ((lambda x: {"x": x}, "dict"), (lambda x: x.mean(), "Tensor")):
         with pytest.raises(ValueError, match=f"must return one tensor .* Got {found}"):
             DeepKNNDetector(Other(function)).fit(vectors)
 
@@ -189,7 +190,8 @@ def test_callable_that_returns_something_else_is_named(vectors, function):
 
 
 def test_packaged_backbone_tells_noise_from_digits(images):
-    detector = DeepKNNDetector("efficientnet-lite0", input_size=32, random_state=0)
+    small = FeatureMaps(input_size=32)
+    detector = DeepKNNDetector("efficientnet-lite0", feature_maps=small, random_state=0)
     detector.fit(images[:30])
     assert detector.features_.shape == (28, 1280)
     noise = np.random.default_rng(0).uniform(0, 16, size=(5, 8, 8))
@@ -220,7 +222,15 @@ def test_pickles_and_clones(images):
         ({"squared": 2}, TypeError, "'squared'"),
         ({"normalize": "l2"}, TypeError, "'normalize'"),
         ({"adjust": "tv"}, TypeError, "'adjust'"),
-        ({"input_size": 0}, ValueError, "'input_size'"),
+        ({"feature_maps": FeatureMaps(input_size=0)}, ValueError, "'feature_maps.input_size'"),
+        ({"feature_maps": FeatureMaps(stages=())}, ValueError, "'feature_maps.stages' .* tuple"),
+        ({"feature_maps": FeatureMaps(stages=[2])}, TypeError, "'feature_maps.stages' .* tuple"),
+        ({"feature_maps": FeatureMaps(smoothing=-1)}, ValueError, "'feature_maps.smoothing'"),
+        ({"feature_maps": {"grid": 2}}, TypeError, "skmmrr.FeatureMaps"),
+        ({"patches": 1}, TypeError, "'patches'"),
+        ({"patches": True}, ValueError, "'patches' .* needs feature maps"),
+        ({"bank_size": 0}, ValueError, "'bank_size'"),
+        ({"top_share": 0.0}, ValueError, "'top_share'"),
         ({"device": "abacus"}, ValueError, "'device'"),
     ],
 )
@@ -272,3 +282,85 @@ def test_adjusted_distances_survive_a_file(images, tmp_path):
     again = skmmrr.load(tmp_path / "knn.safetensors")
     assert again.adjustment_.by_kind == detector.adjustment_.by_kind
     assert_array_equal(again.score_samples(images), detector.score_samples(images))
+
+
+# Patches
+
+
+class Blocks(nn.Module):
+    """Two stages: the means of squares of two and of four pixels."""
+
+    def forward(self, x):
+        return [nn.functional.avg_pool2d(x[:, :2], 2), nn.functional.avg_pool2d(x[:, 2:], 4)]
+
+
+def parts(n, seed, size=16):
+    """Pictures of one smooth pattern anywhere, with a little noise."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:size, :size]
+    phase = rng.uniform(0, 2 * np.pi, (n, 1, 1))
+    pictures = np.sin(x / 2 + phase) + np.cos(y / 2 - phase) + rng.normal(0, 0.05, (n, size, size))
+    return np.repeat(pictures[..., None], 3, axis=3)
+
+
+def patch_detector(**parameters):
+    options = {"normalize": False, "precision": "float32", "random_state": 0}
+    return DeepKNNDetector(Blocks(), patches=True, **(options | parameters))
+
+
+def test_a_map_has_the_distance_of_each_place_to_the_nearest_patch():
+    train, X = parts(30, 0), parts(4, 1)
+    detector = patch_detector(feature_maps=FeatureMaps(smoothing=0)).fit(train)
+    grid = detector._patch_grid(X.reshape(4, -1)).numpy()
+    assert grid.shape == (4, 4, 4)  # of the coarser stage
+
+    extractor, scaled = detector.extractor_, detector.patch_representation_
+    fitted = extractor.rows(X.reshape(4, -1), CPU, "float32").reshape(-1, 3).astype(float)
+    standardised = ((fitted - scaled.centre) / scaled.half_range).clip(-1, 1)
+    expected = cdist(standardised, detector.features_).min(axis=1).reshape(4, 4, 4)
+    assert_allclose(grid, expected, rtol=1e-5, atol=1e-6)
+    top = np.sort(expected.reshape(4, -1))[:, -1]  # 0.02 of 16 places: one of them
+    assert_allclose(detector.score_samples(X), -top, rtol=1e-5, atol=1e-6)
+    assert detector.anomaly_map(X).shape == (4, 16, 16)
+
+
+def test_a_defect_is_found_where_it_is():
+    detector = patch_detector().fit(parts(40, 0))
+    good, bad = parts(10, 1), parts(10, 2)
+    bad[:, 4:8, 8:12] = 4
+    assert detector.score_samples(good).min() > detector.score_samples(bad).max()
+    brightest = detector.anomaly_map(bad).reshape(10, -1).argmax(axis=1)
+    rows, columns = np.divmod(brightest, 16)
+    assert ((rows >= 2) & (rows < 10) & (columns >= 6) & (columns < 14)).all()
+
+
+def test_the_bank_is_bounded_and_covers_what_it_leaves_out():
+    detector = patch_detector(bank_size=60).fit(parts(30, 0))
+    every = patch_detector().fit(parts(30, 0))
+    assert detector.features_.shape == (60, 3)
+    assert every.features_.shape == (28 * 16, 3)
+    random = every.features_[np.random.default_rng(0).permutation(28 * 16)[:60]]
+    radius = [brute_force(every.features_, bank, 1).max() for bank in (detector.features_, random)]
+    assert radius[0] < radius[1]
+
+
+def test_patches_survive_a_file_that_has_no_weights_of_the_network(tmp_path):
+    pictures = np.random.default_rng(0).integers(256, size=(8, 32, 32, 3), dtype=np.uint8)
+    small = FeatureMaps(input_size=32)
+    detector = DeepKNNDetector(
+        "efficientnet-lite0", patches=True, feature_maps=small, random_state=0
+    ).fit(pictures)
+    detector.save(tmp_path / "patches.safetensors")
+    assert (tmp_path / "patches.safetensors").stat().st_size < 100_000
+    again = skmmrr.load(tmp_path / "patches.safetensors")
+    assert_array_equal(again.score_samples(pictures), detector.score_samples(pictures))
+    assert_array_equal(again.anomaly_map(pictures), detector.anomaly_map(pictures))
+
+
+def test_whole_samples_have_no_map(images):
+    assert not hasattr(DeepKNNDetector().fit(images), "anomaly_map")
+
+
+def test_rows_have_no_patches(images):
+    with pytest.raises(ValueError, match="one row for a picture"):
+        DeepKNNDetector(lambda X: X.reshape(len(X), -1), patches=True).fit(images)

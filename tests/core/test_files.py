@@ -15,7 +15,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import skmmrr
-from skmmrr import MMRRDetector, Network, SavedFileError, Training
+from skmmrr import FeatureMaps, MMRRDetector, Network, SavedFileError, Training
 from skmmrr.baselines import (
     DeepKNNDetector,
     KDEDetector,
@@ -41,7 +41,10 @@ ON_IMAGES = {
     "OC-SVM": OCSVMDetector(**SEED),
     "KDE": KDEDetector(**SEED),
     "2-NN": DeepKNNDetector(**SEED),
-    "DN2": DeepKNNDetector("efficientnet-lite0", input_size=32, **SEED),
+    "DN2": DeepKNNDetector("efficientnet-lite0", feature_maps=FeatureMaps(input_size=32), **SEED),
+    "patches": DeepKNNDetector(
+        "efficientnet-lite0", patches=True, feature_maps=FeatureMaps(input_size=32), **SEED
+    ),
 }
 READ = """
 import sys, numpy as np, skmmrr
@@ -80,7 +83,7 @@ def test_loaded_detectors_score_bit_for_bit_the_same(name, images, tmp_path):
         ("MMRR", {"refine": False}),
         ("MMRR", {"network": Network(width=64), "mask": "constant"}),
         ("rotation", {"latent_channels": 3, "score_rule": "rec"}),
-        ("DN2", {"input_size": 64}),
+        ("DN2", {"feature_maps": FeatureMaps(input_size=64)}),
     ],
 )
 def test_parameters_set_after_fit_do_not_matter_to_the_network(name, later, images, tmp_path):

@@ -17,7 +17,7 @@ def resolved(X=None, image_shape=None, n_train=40, **params):
         X = np.random.default_rng(0).random((3, int(np.prod(image_shape or (6,)))))
     params = MMRRDetector(**params).get_params(deep=False)
     cpu = torch.device("cpu")
-    return resolve_spec(params, X, image_shape, n_train, 0, cpu, "MMRRDetector")
+    return resolve_spec(params, X, image_shape, False, n_train, 0, cpu, "MMRRDetector")
 
 
 @pytest.mark.parametrize(

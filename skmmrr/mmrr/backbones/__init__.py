@@ -1,9 +1,11 @@
 """The networks that the four roles of MMRR are played by; interchangeable."""
 
 from skmmrr.mmrr.backbones.mlp import ResidualMLP
-from skmmrr.mmrr.backbones.unet import UNet
+from skmmrr.mmrr.backbones.unet import MapUNet, UNet
 
-BACKBONES = {"unet": UNet, "mlp": ResidualMLP}
+BACKBONES = {"unet": UNet, "map-unet": MapUNet, "mlp": ResidualMLP}
 """By name; each is built from ``(in_channels, out_channels, shape, **sizes)``."""
 
-__all__ = ["BACKBONES", "ResidualMLP", "UNet"]
+UNETS = ("unet", "map-unet")
+
+__all__ = ["BACKBONES", "UNETS", "MapUNet", "ResidualMLP", "UNet"]

@@ -1,6 +1,6 @@
-"""U-Net of wide residual blocks: the backbone for images."""
+"""U-Nets of wide residual blocks: the backbones for images and for feature maps."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,9 @@ class UNet(nn.Module):
     Ronneberger et al., "U-Net", 2015, https://arxiv.org/abs/1505.04597
     """
 
+    kernel_size: ClassVar[int] = 3
+    """Of the first and the last convolution."""
+
     def __init__(
         self,
         in_channels: int,
@@ -40,13 +43,14 @@ class UNet(nn.Module):
         n_blocks: int,
     ) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(in_channels, width, 3, padding=1)
+        size = self.kernel_size
+        self.stem = nn.Conv2d(in_channels, width, size, padding=size // 2)
         self.encoder = nn.ModuleList(_blocks(width, width, n_blocks) for _ in range(n_resolutions))
         self.decoder = nn.ModuleList(
             _blocks(2 * width, width, n_blocks) for _ in range(n_resolutions - 1)
         )
         self.head = nn.Sequential(
-            group_norm(width), nn.ReLU(), nn.Conv2d(width, out_channels, 3, padding=1)
+            group_norm(width), nn.ReLU(), nn.Conv2d(width, out_channels, size, padding=size // 2)
         )
 
     def start_at_zero(self) -> None:
@@ -72,6 +76,12 @@ class UNet(nn.Module):
         layers: Any = self.head
         norm, _, last = layers
         return last(kernels.norm_relu(norm, h))
+
+
+class MapUNet(UNet):
+    """The same for feature maps, whose many channels make 3x3 convolutions in and out dear."""
+
+    kernel_size = 1
 
 
 def _blocks(in_channels: int, width: int, n_blocks: int) -> nn.Sequential:

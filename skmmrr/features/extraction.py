@@ -1,0 +1,312 @@
+"""From the user's samples to rows of features, block by block."""
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from skmmrr.core.chunks import padded_chunks, rows_per_chunk, sample_chunks
+from skmmrr.core.devices import autocast, module_on_device, resolve_precision
+from skmmrr.core.kinds import Flag, Integer, Maybe, Real, Sequence, Text, record, require, stored
+from skmmrr.features.networks import NAMES, FeatureNetwork, Stages, load_network
+from skmmrr.options import FeatureMaps
+from skmmrr.representation import ImageShape, Representation, Samples
+
+Features = str | nn.Module | Callable[[NDArray[Any]], ArrayLike]
+
+_NAME = r"efficientnet-lite0|timm:[A-Za-z0-9_.]{1,100}"  # in files: of no hub
+_CALLABLE_ROWS = 64
+_NARROWS_BY = 16  # the maps of a feature network soon have fewer elements than its input
+_LEAST_SIZE = 512  # elements: small images go through a network 64 at a time on a CPU
+_IN_MEMORY = 2**30  # bytes of features; more of them are kept in a temporary file
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+_SMOOTHING = 1 / 64  # standard deviation over the picture's shorter side: PatchCore's 4 of 256
+_TRUNCATE = 4  # standard deviations of a Gaussian's window, as in scipy
+
+
+@stored(
+    features=Maybe(Text(_NAME)),
+    maps=Flag(),
+    input_size=Maybe(Integer(1)),
+    stages=Maybe(Sequence(Integer(0, 100), 100)),
+    grid=Maybe(Integer(1, 2**12)),
+    smoothing=Real(0, 1e4),
+    shape=Sequence(Integer(1, 2**31), 3),
+    representation=record(Representation),
+    digest=Maybe(Text(r"[0-9a-f]{64}")),
+)
+@dataclass(eq=False)
+class FeatureExtractor:
+    """Where features come from, as it was at the fit.
+
+    Attributes
+    ----------
+    features : None, str, nn.Module or callable
+        None has the scaled samples themselves.
+    maps : bool
+        Whether features keep their place.
+    input_size : int or None
+        Height and width to which pictures are resized for a network.
+    stages : tuple of int or None
+    grid : int or None
+        Height and width of the maps; None is the last stage's.
+    smoothing : float
+        Standard deviation of the Gaussian that smooths anomaly maps, in pixels of the picture.
+    shape : tuple
+        Of one sample's features: (height, width, channels) of maps, else (n_features,).
+    representation : Representation
+        Of the pictures or vectors that features are made of.
+    digest : str or None
+        Of a network's weights.
+    network : FeatureNetwork or None
+        On the CPU; loaded by its name.
+    """
+
+    features: Features | None
+    maps: bool
+    input_size: int | None
+    stages: Stages | None
+    grid: int | None
+    smoothing: float
+    shape: tuple[int, ...]
+    representation: Representation
+    digest: str | None
+    network: FeatureNetwork | None = field(default=None, repr=False)
+
+    @classmethod
+    def fit(
+        cls,
+        X: NDArray[Any],
+        image_shape: ImageShape | None,
+        features: Features | None,
+        options: FeatureMaps | None,
+        maps: bool,
+        owner: str,
+    ) -> "FeatureExtractor":
+        """Load the network, and learn the range of the samples.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            Validated; images are flattened.
+        image_shape : tuple (height, width, channels) or None
+        features : None, str, nn.Module or callable
+            Checked by :func:`check_features`.
+        options : FeatureMaps or None
+        maps : bool
+        owner : str
+            The detector, for error messages.
+
+        Raises
+        ------
+        ValueError
+            If the features cannot be those of such samples.
+        """
+        options = options or FeatureMaps()
+        network = None
+        if isinstance(features, str | nn.Module):
+            if isinstance(features, str):
+                _check_pictures(features, image_shape, X.shape[1], owner)
+            network = load_network(features, options.input_size, options.stages, maps, owner)
+        smoothing = options.smoothing
+        if smoothing is None:
+            smoothing = _SMOOTHING * min(image_shape[:2]) if image_shape is not None else 0.0
+        made = cls(
+            features=features,
+            maps=maps,
+            input_size=options.input_size if network is None else network.input_size,
+            stages=options.stages,
+            grid=options.grid,
+            smoothing=float(smoothing),
+            shape=(),
+            representation=Representation.fit(X, image_shape),
+            digest=network.digest() if isinstance(features, str) and network else None,
+            network=network,
+        )
+        made.shape = made._found_shape(X[:1], owner)
+        return made
+
+    def _found_shape(self, X: NDArray[Any], owner: str) -> tuple[int, ...]:
+        found = next(self._chunks(X, torch.device("cpu"), "float32", 0))[1]
+        shape = tuple(found.shape[1:])
+        if self.maps and len(shape) not in (1, 3):
+            raise ValueError(
+                f"The parameter 'features' of {owner} must return maps of shape (n, height, width, "
+                f"channels), or rows. Got a shape of {found.shape}."
+            )
+        return shape if self.maps else (math.prod(shape),)
+
+    @property
+    def map_shape(self) -> ImageShape | None:
+        """Height, width and channels of maps; None for rows."""
+        return None if len(self.shape) != 3 else (self.shape[0], self.shape[1], self.shape[2])
+
+    def check_stored(self) -> None:
+        """Refuse what no fit has, and load the network by its name."""
+        require((self.digest is None) == (self.features is None), "features lack their digest")
+        require(len(self.shape) in ((1, 3) if self.maps else (1,)), "features lack their shape")
+        require(self.representation.downsample == 1, "features are of pictures as they are")
+
+    def load(self, owner: str) -> None:
+        """Load the network that a file names."""
+        if isinstance(self.features, str) and self.network is None:
+            network = load_network(self.features, self.input_size, self.stages, self.maps, owner)
+            if network.digest() != self.digest:
+                raise ValueError(
+                    f"The weights of {self.features!r} are not those that this {owner} was fitted "
+                    "with. Install the version of the package that it was fitted with, or fit anew."
+                )
+            self.network = network
+
+    def rows(
+        self, X: NDArray[Any], device: torch.device, precision: str, verbose: int = 0
+    ) -> NDArray[Any]:
+        """Features of samples, in chunks of one constant shape.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_samples, prod(shape))
+            Float32; maps are float16, channels last. More than a gigabyte lies in a temporary file.
+        """
+        dtype = np.float16 if self.map_shape is not None else np.float32
+        rows = _room((len(X), math.prod(self.shape)), dtype)
+        for kept, found in self._chunks(X, device, precision, verbose):
+            if not np.isfinite(found).all():
+                raise ValueError(
+                    f"Features must be finite. Got NaN or infinity from {self.features!r}."
+                )
+            if dtype == np.float16:
+                found = found.clip(-_LARGEST_HALF, _LARGEST_HALF)
+            rows[kept] = found.reshape(len(found), -1)
+        return rows
+
+    def to_pictures(self, maps: Tensor) -> Tensor:
+        """Anomaly maps of a grid, of shape (n, h, w), at the size of the pictures, smoothed."""
+        assert self.representation.image_shape is not None
+        return smooth_maps(maps, self.representation.image_shape[:2], self.smoothing)
+
+    def _chunks(
+        self, X: NDArray[Any], device: torch.device, precision: str, verbose: int
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        if self.network is not None:
+            return self._by_network(self.network, X, device, precision, verbose)
+        if callable(self.features):
+            return self._by_callable(self.features, X)
+        return iter([(slice(None), self.representation.scale(X))])
+
+    @torch.no_grad()
+    def _by_network(
+        self,
+        network: FeatureNetwork,
+        X: NDArray[Any],
+        device: torch.device,
+        precision: str,
+        verbose: int,
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        network = module_on_device(network, device)
+        samples = Samples(X, self.representation)
+        precision = "float32" if precision == "float64" else precision
+        dtype = resolve_precision(precision, device, self.representation.image_shape is not None)
+        size = 3 * network.input_size**2 if network.input_size else X.shape[1]
+        rows = rows_per_chunk(max(_LEAST_SIZE, size // _NARROWS_BY), device)
+        for kept, x in sample_chunks(samples, rows, device, verbose):
+            with autocast(dtype, device):
+                found = self.of_batch(network, x)
+            yield kept, found[: kept.stop - kept.start].cpu().numpy()
+
+    def of_batch(self, network: Any, x: Tensor) -> Tensor:
+        """Features of network input, of shape (n, *shape)."""
+        if not self.maps or self.grid == 1:
+            return network.pooled(x)
+        return network.maps(x, self.grid).movedim(1, -1)
+
+    def _by_callable(
+        self, function: Callable[[NDArray[Any]], ArrayLike], X: NDArray[Any]
+    ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+        image_shape = self.representation.image_shape
+        for kept, index in padded_chunks(len(X), _CALLABLE_ROWS):
+            samples = X[index]
+            if image_shape is not None:
+                samples = samples.reshape(-1, *image_shape[: 2 if image_shape[2] == 1 else 3])
+            found = np.asarray(function(samples), dtype=np.float32)
+            if found.ndim == 0 or len(found) != len(samples):
+                raise ValueError(
+                    "The callable 'features' must return numbers, one row for each of the "
+                    f"{len(samples)} samples it gets. Got an array of shape {found.shape}."
+                )
+            found = found.reshape(len(found), -1) if found.ndim == 1 else found
+            yield kept, found[: kept.stop - kept.start]
+
+
+def check_features(features: Any, options: Any, owner: str) -> None:
+    """Raise TypeError or ValueError unless `features` and its options are as documented."""
+    if isinstance(features, str):
+        name = features.startswith("timm:") and len(features) > len("timm:")
+        if not name and features not in NAMES[:-1]:
+            raise ValueError(
+                f"The parameter 'features' of {owner} must be one of {NAMES}. Got {features!r}. A "
+                "torch module or a callable gives features of any other kind."
+            )
+    elif features is not None and not callable(features):
+        raise TypeError(
+            f"The parameter 'features' of {owner} must be None, one of {NAMES}, a torch module or "
+            f"a callable. Got {features!r}."
+        )
+
+
+def smooth_maps(maps: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
+    """Anomaly maps at another size: bilinear, then a Gaussian, as PatchCore does.
+
+    Parameters
+    ----------
+    maps : Tensor of shape (n, h, w)
+    size : tuple (height, width)
+    sigma : float
+        Standard deviation of the Gaussian, in pixels of that size; 0 leaves it out.
+
+    Returns
+    -------
+    smooth : Tensor of shape (n, height, width)
+    """
+    found = F.interpolate(maps.unsqueeze(1), size, mode="bilinear", align_corners=False)
+    radius = int(_TRUNCATE * sigma + 0.5)
+    if radius == 0:
+        return found.squeeze(1)
+    at = torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device)
+    window = torch.exp(-(at**2) / (2 * sigma**2))
+    window = window / window.sum()
+    for axis, kernel in ((2, window.view(1, 1, -1, 1)), (3, window.view(1, 1, 1, -1))):
+        pad = (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0)
+        found = F.conv2d(F.pad(found, pad, mode="replicate"), kernel)
+    return found.squeeze(1)
+
+
+def _check_pictures(
+    features: str, image_shape: ImageShape | None, n_features: int, owner: str
+) -> None:
+    if image_shape is None:
+        raise ValueError(
+            f"features={features!r} of {owner} needs images of shape (n, height, width[, "
+            f"channels]). Got vectors of {n_features} features. Give image_shape if the rows are "
+            "flattened images, or features=None."
+        )
+    if image_shape[2] not in (1, 3):
+        raise ValueError(
+            f"features={features!r} of {owner} needs grey or colour images. Got {image_shape[2]} "
+            "channels; choose 1 or 3 of them."
+        )
+
+
+def _room(shape: tuple[int, int], dtype: type[Any]) -> NDArray[Any]:
+    """An array in memory or, where it is large, in a file that goes when it does."""
+    if math.prod(shape) * np.dtype(dtype).itemsize <= _IN_MEMORY:
+        return np.empty(shape, dtype)
+    with tempfile.TemporaryFile() as file:  # it is gone when the array is
+        return np.memmap(file, dtype, "w+", shape=shape)

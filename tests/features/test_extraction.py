@@ -1,0 +1,131 @@
+"""Features of samples: their place, their precision, where they are kept."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.ndimage import gaussian_filter
+from torch import nn
+
+from skmmrr import FeatureMaps
+from skmmrr.features import FeatureExtractor, extraction
+from skmmrr.features.extraction import smooth_maps
+
+CPU = torch.device("cpu")
+
+
+class Stages(nn.Module):
+    """Fine and coarse: channels times ten, and means of squares."""
+
+    def forward(self, x):
+        return [10 * x, nn.functional.avg_pool2d(x, 2)]
+
+
+def pictures(n=5, size=(4, 4)):
+    return np.random.default_rng(0).integers(256, size=(n, *size, 3), dtype=np.uint8)
+
+
+def fitted(X, features=None, options=None, maps=True):
+    rows = X.reshape(len(X), -1)
+    shape = (*X.shape[1:], 1)[:3] if X.ndim > 2 else None
+    return FeatureExtractor.fit(rows, shape, features or Stages(), options, maps, "Detector")
+
+
+def rows_of(extractor, X):
+    return extractor.rows(X.reshape(len(X), -1), CPU, "float32")
+
+
+def standardised(X):
+    return (X / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+
+
+def squares(a):
+    return a.reshape(len(a), 2, 2, 2, 2, 3).mean(axis=(2, 4))
+
+
+def test_stages_lie_on_the_grid_of_the_last_one():
+    X = pictures()
+    X[0, 0, 0], X[0, 0, 1] = 0, 255  # the training range
+    extractor = fitted(X)
+    assert extractor.shape == (2, 2, 6)
+    rows = rows_of(extractor, X)
+    assert rows.dtype == np.float16
+    expected = squares(standardised(X))
+    expected = np.concatenate([10 * expected, expected], axis=3)
+    assert_allclose(rows.reshape(5, 2, 2, 6), expected, rtol=2e-3, atol=2e-3)
+
+
+def test_coarse_stages_are_interpolated_on_a_finer_grid():
+    extractor = fitted(pictures(), options=FeatureMaps(grid=4))
+    assert extractor.shape == (4, 4, 6)
+    rows = rows_of(extractor, pictures()).reshape(5, 4, 4, 6)
+    corner = rows[:, 0, 0, 3:]
+    coarse = rows_of(fitted(pictures()), pictures()).reshape(5, 2, 2, 6)[:, 0, 0, 3:]
+    assert_allclose(corner, coarse, atol=1e-2)
+
+
+@pytest.mark.parametrize(("maps", "options"), [(False, None), (True, FeatureMaps(grid=1))])
+def test_rows_are_means_over_the_picture(maps, options):
+    X = pictures()
+    extractor = fitted(X, options=options, maps=maps)
+    assert extractor.map_shape is None
+    maps = fitted(X)
+    expected = rows_of(maps, X).reshape(5, 4, 6).mean(axis=1, dtype=float)
+    rows = rows_of(extractor, X)
+    assert rows.dtype == np.float32
+    assert_allclose(rows, expected, rtol=1e-2, atol=1e-2)
+
+
+def test_a_callable_gives_maps_channels_last():
+    X = pictures(size=(3, 5))
+    extractor = fitted(X, lambda X: X[:, :, :, :2] / 7)
+    assert extractor.map_shape == (3, 5, 2)
+    assert_allclose(rows_of(extractor, X), (X[..., :2] / 7).reshape(5, -1), rtol=1e-3)
+
+
+def test_values_beyond_half_precision_are_its_largest():
+    extractor = fitted(pictures(), lambda X: X[..., :1] * 1e6)
+    assert rows_of(extractor, pictures()).max() == np.finfo(np.float16).max
+
+
+def test_rows_do_not_depend_on_their_company():
+    X = pictures(9)
+    extractor = fitted(X)
+    assert_array_equal(rows_of(extractor, X[4:5])[0], rows_of(extractor, X)[4])
+
+
+def test_many_features_lie_in_a_temporary_file(monkeypatch):
+    X = pictures()
+    extractor = fitted(X)
+    expected = rows_of(extractor, X)
+    monkeypatch.setattr(extraction, "_IN_MEMORY", 10)
+    rows = rows_of(extractor, X)
+    assert isinstance(rows, np.memmap)
+    assert_array_equal(rows, expected)
+
+
+def test_a_module_without_maps_is_told_what_to_do():
+    with pytest.raises(ValueError, match=r"feature maps of shape .* Got \[\(48,\)\]"):
+        fitted(pictures(), nn.Flatten())
+
+
+def test_another_network_of_the_same_name_is_refused():
+    extractor = fitted(pictures(size=(32, 32)), "efficientnet-lite0", FeatureMaps(input_size=32))
+    extractor.network, extractor.digest = None, "0" * 64
+    with pytest.raises(ValueError, match="not those that this Detector was fitted with"):
+        extractor.load("Detector")
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.7, 3.0])
+def test_maps_are_smoothed_as_scipy_does(sigma):
+    maps = torch.rand(2, 9, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    expected = maps.numpy()
+    if sigma:
+        expected = gaussian_filter(expected, sigma, mode="nearest", axes=(1, 2))
+    assert_allclose(smooth_maps(maps, (9, 7), sigma), expected, rtol=1e-12)
+
+
+def test_maps_take_the_size_of_the_picture():
+    maps = torch.arange(4.0).view(1, 2, 2)
+    assert smooth_maps(maps, (8, 6), 0).shape == (1, 8, 6)
+    assert_allclose(smooth_maps(maps, (8, 6), 0)[0, [0, -1], [0, -1]], [0, 3])
