@@ -18,6 +18,7 @@ from skmmrr.baselines import (
 
 _FEW_LEVELS: dict[str, Any] = {"level_rule": "gauss-legendre", "n_levels": 8}
 _PAPER: dict[str, Any] = dict(PAPER_32x32)
+_FEATURES: dict[str, Any] = {"features": "efficientnet-lite0"}
 _N_LEVELS = (2, 3, 5, 8, 15, 30, 60)
 _ABLATIONS: dict[str, dict[str, Any]] = {
     "no embedding": {"embed": False},
@@ -90,6 +91,7 @@ _DETECTORS: dict[str, Callable[[], Candidate]] = {
         f"MMRR, paper's settings, {what}": _ablation(what, "MMRR, paper's settings", **_PAPER)
         for what in _ABLATIONS
     },
+    "MMRR features": lambda: _mmrr("MMRR features", **_FEW_LEVELS, **_FEATURES),
     "MMRR, levels": _levels,
     "RotationAE": lambda: Candidate("RotationAE", RotationAutoencoderDetector()),
     "OC-SVM": lambda: Candidate("OC-SVM", OCSVMDetector()),
@@ -101,6 +103,7 @@ _DETECTORS: dict[str, Callable[[], Candidate]] = {
         "DN2 64",
         DeepKNNDetector("efficientnet-lite0", feature_maps=FeatureMaps(input_size=64)),
     ),
+    "Patch 1-NN": lambda: Candidate("Patch 1-NN", DeepKNNDetector(**_FEATURES, patches=True)),
     "IForest": lambda: Candidate("IForest", IsolationForest()),
     "LOF": lambda: Candidate("LOF", LocalOutlierFactor(novelty=True)),
     "PyOD IForest": _from_pyod("iforest", "IForest"),

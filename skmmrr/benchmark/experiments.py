@@ -53,6 +53,12 @@ EXPERIMENTS = {
         ("mvtec:bottle:64",),
         ("MMRR, 8 nodes", "RotationAE", *_CLASSICAL),
     ),
+    "parts": Experiment(
+        "MVTec AD's bottle and screw at 256x256: MMRR and patch neighbours on the same features",
+        ("mvtec:bottle", "mvtec:screw"),
+        ("MMRR features", "Patch 1-NN"),
+        (0, 1, 2),
+    ),
     "table-1": Experiment(
         "MMRR's table 1: training with flips and rotations",
         ("cifar10", "cifar10+aug"),

@@ -18,6 +18,7 @@ METRICS = (
     "true_positive_rate",
     "pixel_auroc",
     "aupro",
+    "pixel_f1",
 )
 COLUMNS = (
     *KEY,

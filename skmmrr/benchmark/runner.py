@@ -29,7 +29,13 @@ from skmmrr.benchmark.results import ResultsFile, Row, row_key
 from skmmrr.benchmark.tasks import Split, Task
 from skmmrr.core.files import write_atomically
 from skmmrr.core.training import TrainingInterrupted
-from skmmrr.metrics import anomaly_score, aupro_score, pixel_roc_auc_score, precision_at_n
+from skmmrr.metrics import (
+    anomaly_score,
+    aupro_score,
+    best_f1_score,
+    pixel_roc_auc_score,
+    precision_at_n,
+)
 
 try:
     import fcntl
@@ -257,6 +263,7 @@ def _metrics(
         maps = estimator.anomaly_map(test)
         metrics["pixel_auroc"] = pixel_roc_auc_score(split.masks, maps)
         metrics["aupro"] = aupro_score(split.masks, maps)
+        metrics["pixel_f1"] = best_f1_score(np.where(split.masks, -1, 1).ravel(), maps.ravel())
     return metrics
 
 

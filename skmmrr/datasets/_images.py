@@ -216,7 +216,8 @@ def load_mvtec_ad(
         - ``images``: ndarray of uint8 of shape (n_samples, height, width[, 3]);
         - ``data``: the same as (n_samples, n_features);
         - ``target``: ndarray of int64 of shape (n_samples,), +1 for normal, -1 for anomalies;
-        - ``masks``: ndarray of bool of shape (n_samples, height, width), True where abnormal;
+        - ``masks``: ndarray of bool of shape (n_samples, height, width), True where abnormal; None
+          where the category has no folder ``ground_truth``;
         - ``names``: list of str, the kind of each image, "good" for normal ones;
         - ``paths``: list of Path; ``DESCR``.
 
@@ -247,11 +248,12 @@ def load_mvtec_ad(
     kinds = sorted(path for path in (root / subset).iterdir() if path.is_dir())
     paths = [path for kind in kinds for path in pictures_in(kind, "*")]
     images, names = _read_all(paths, size, mode), [path.parent.name for path in paths]
+    truth = root / "ground_truth"
     return Bunch(
         images=images,
         data=images.reshape(len(images), -1),
         target=np.where(np.array(names) == "good", 1, -1),
-        masks=_read_masks(root / "ground_truth", paths, images.shape[1:3]),
+        masks=_read_masks(truth, paths, images.shape[1:3]) if truth.is_dir() else None,
         names=names,
         paths=paths,
         DESCR=f"MVTec AD, {category} (Bergmann et al., 2019), resized.",

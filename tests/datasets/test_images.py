@@ -1,6 +1,7 @@
 """Pictures of any kind, and MVTec AD's folders."""
 
 import os
+import shutil
 import struct
 
 import numpy as np
@@ -283,3 +284,8 @@ def test_what_is_missing_or_too_much_is_named(bottle):
         load_mvtec_ad("cable", data_home=home)
     with pytest.raises(ValueError, match="'subset'"):
         load_mvtec_ad("bottle", "all", data_home=home)
+
+
+def test_a_category_without_masks_has_none(bottle):
+    shutil.rmtree(bottle / "ground_truth")
+    assert load_mvtec_ad("bottle", "test", data_home=bottle.parent).masks is None
