@@ -19,6 +19,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan
+from torch.nn import functional as F
 
 import skmmrr
 from skmmrr.core.complexity import require_adjustment, total_variation
@@ -172,7 +173,11 @@ class ScoringGraph(nn.Module):
         scaled, factor = self.given.scaled(X.flatten(1).double()), None
         if self.extractor is not None:
             found = self.extractor.of_batch(self.features, self.given.as_input(scaled))
-            scaled = self.representation.scaled(found.half().flatten(1).double())
+            if self.places:
+                found = found.half().flatten(1)
+            elif self.extractor.unit_length:
+                found = F.normalize(found)
+            scaled = self.representation.scaled(found.double())
         x = self.representation.as_input(scaled).contiguous()
         if self.adjustment is not None:
             variation = total_variation(self.representation.every_pixel.as_input(scaled))

@@ -81,8 +81,8 @@ class Representation:
         return cls(image_shape, centre, np.where(half_range > 0, half_range, 1.0), downsample)
 
     @classmethod
-    def standardise(cls, X: NDArray[Any], map_shape: ImageShape) -> "Representation":
-        """Learn mean and standard deviation of each channel of maps, block by block.
+    def standardise(cls, X: NDArray[Any], map_shape: ImageShape | None) -> "Representation":
+        """Learn mean and standard deviation of each channel of features, block by block.
 
         Five standard deviations are 1, where values are clipped: some channels are zero nearly
         everywhere, and would outweigh all others where they are not.
@@ -90,11 +90,13 @@ class Representation:
         Parameters
         ----------
         X : ndarray of shape (n_samples, height * width * channels)
-        map_shape : tuple (height, width, channels)
+        map_shape : tuple (height, width, channels) or None
+            None for rows of features.
         """
+        n_channels = X.shape[1] if map_shape is None else map_shape[2]
         scaler = StandardScaler()
         for block in gen_batches(len(X), _BLOCK):
-            scaler.partial_fit(X[block].reshape(-1, map_shape[2]).astype(np.float64))
+            scaler.partial_fit(X[block].reshape(-1, n_channels).astype(np.float64))
         return cls(map_shape, scaler.mean_, _DEVIATIONS * scaler.scale_, limit=1.0)
 
     def check_stored(self) -> None:

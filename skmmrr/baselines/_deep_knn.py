@@ -16,7 +16,7 @@ from skmmrr.baselines._nearest import nearest_distances
 from skmmrr.core.base import BaseDetector
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
 from skmmrr.core.devices import PRECISIONS, resolve_device
-from skmmrr.core.kinds import Array, Flag, Maybe, record, require
+from skmmrr.core.kinds import Array, Maybe, record, require
 from skmmrr.core.seeds import draw_seed, numpy_generator
 from skmmrr.core.top_share import TOP_SHARE, check_top_share, mean_of_top
 from skmmrr.core.validation import check_bool, check_integer, check_option
@@ -71,8 +71,8 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
     squared : bool, default=False
         Whether to take the mean of squared distances.
     normalize : bool, default=None
-        Whether to scale each sample's features to unit length. None: where `features` is given, but
-        not for patches.
+        Whether to scale each sample's features to unit length. None: where `features` is given.
+        Patches do not use it.
     adjust : bool, default=False
         Whether distances of images are adjusted for complexity, as errors are by
         :class:`skmmrr.MMRRDetector`. May be set to False after fit. Vectors and patches do not use
@@ -104,8 +104,6 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         Features of the neighbours, or the bank of patches.
     n_neighbors_ : int
         Number of neighbours in use.
-    normalized_ : bool
-        Whether features have unit length.
     adjustment_ : ErrorAdjustment or None
         What distances are usual, in ``by_kind["distance"]``; see :class:`skmmrr.MMRRDetector`. None
         for vectors, and after a fit with ``adjust=False``.
@@ -152,7 +150,6 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
     _KEEPS: ClassVar = BaseDetector._KEEPS | {
         "extractor_": record(FeatureExtractor),
         "patch_representation_": Maybe(record(Representation)),
-        "normalized_": Flag(),
         "features_": Array("f4", 2),
         "adjustment_": Maybe(record(ErrorAdjustment)),
     }
@@ -205,11 +202,11 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         seed = draw_seed(self.random_state)
         held_out, fitted = self._hold_out(len(X), seed)
         shape, options, owner = self.image_shape_, self.feature_maps, type(self).__name__
+        given = self.features is not None
+        unit = given if self.normalize is None else self.normalize
         self.extractor_ = FeatureExtractor.fit(
-            X, shape, self.features, options, self.patches, owner
+            X, shape, self.features, options, self.patches, unit, owner
         )
-        given = self.features is not None and not self.patches
-        self.normalized_ = given if self.normalize is None else self.normalize
         self.patch_representation_ = None
         if self.patches:
             self.features_ = self._bank(X[fitted], seed)
@@ -269,7 +266,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         """Features of the neighbours, block by block: a file of images may exceed the memory."""
         features = np.empty((len(fitted), *self.extractor_.shape), np.float32)
         for block in gen_batches(len(fitted), _MOST_IN_BLOCK):
-            features[block] = self._features(X[fitted[block]])
+            features[block] = self._rows(X[fitted[block]])
         return features
 
     def _learned_adjustment(self, X: NDArray[Any], fitted: NDArray[np.intp]) -> ErrorAdjustment:
@@ -357,7 +354,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         n_neighbors = min(self.n_neighbors_ + skip, len(self.features_))
         found = np.empty((len(X), n_neighbors - skip))
         for block in gen_batches(len(X), _MOST_IN_BLOCK):
-            features = self._features(X[block])
+            features = self._rows(X[block])
             nearest = nearest_distances(features, self.features_, n_neighbors, device)
             found[block] = nearest[:, skip:]
         return found
@@ -366,21 +363,11 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         """Scores of the samples of the fit, none its own neighbour."""
         return self._score_samples(self._validate_X(X, reset=False), skip=1)
 
-    def _features(self, X: NDArray[Any]) -> NDArray[np.float32]:
-        """One row of features a sample; of unit length if asked for."""
-        return self._normalized(self._rows(X))
-
     def _patches(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Standardised patches of maps, of shape (n * height * width, channels)."""
         assert self.patch_representation_ is not None
         scaled = self.patch_representation_.scale(rows)
-        return self._normalized(scaled.reshape(-1, self.extractor_.shape[-1]))
-
-    def _normalized(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self.normalized_:
-            length = np.sqrt(np.square(features, dtype=np.float64).sum(axis=1, keepdims=True))
-            features /= np.where(length > 0, length, 1)
-        return features
+        return scaled.reshape(-1, self.extractor_.shape[-1])
 
     def _rows(self, X: NDArray[Any]) -> NDArray[Any]:
         return self.extractor_.rows(X, self._device(), self.precision, self.verbose)

@@ -37,6 +37,7 @@ _TRUNCATE = 4  # standard deviations of a Gaussian's window, as in scipy
     input_size=Maybe(Integer(1)),
     stages=Maybe(Sequence(Integer(0, 100), 100)),
     grid=Maybe(Integer(1, 2**12)),
+    unit_length=Flag(),
     smoothing=Real(0, 1e4),
     shape=Sequence(Integer(1, 2**31), 3),
     representation=record(Representation),
@@ -57,6 +58,8 @@ class FeatureExtractor:
     stages : tuple of int or None
     grid : int or None
         Height and width of the maps; None is the last stage's.
+    unit_length : bool
+        Whether rows of features are scaled to unit length; maps are not.
     smoothing : float
         Standard deviation of the Gaussian that smooths anomaly maps, in pixels of the picture.
     shape : tuple
@@ -74,6 +77,7 @@ class FeatureExtractor:
     input_size: int | None
     stages: Stages | None
     grid: int | None
+    unit_length: bool
     smoothing: float
     shape: tuple[int, ...]
     representation: Representation
@@ -88,6 +92,7 @@ class FeatureExtractor:
         features: Features | None,
         options: FeatureMaps | None,
         maps: bool,
+        unit_length: bool,
         owner: str,
     ) -> "FeatureExtractor":
         """Load the network, and learn the range of the samples.
@@ -100,7 +105,7 @@ class FeatureExtractor:
         features : None, str, nn.Module or callable
             Checked by :func:`check_features`.
         options : FeatureMaps or None
-        maps : bool
+        maps, unit_length : bool
         owner : str
             The detector, for error messages.
 
@@ -110,11 +115,11 @@ class FeatureExtractor:
             If the features cannot be those of such samples.
         """
         options = options or FeatureMaps()
-        network = None
+        network, places = None, maps and options.grid != 1
         if isinstance(features, str | nn.Module):
             if isinstance(features, str):
                 _check_pictures(features, image_shape, X.shape[1], owner)
-            network = load_network(features, options.input_size, options.stages, maps, owner)
+            network = load_network(features, options.input_size, options.stages, places, owner)
         smoothing = options.smoothing
         if smoothing is None:
             smoothing = _SMOOTHING * min(image_shape[:2]) if image_shape is not None else 0.0
@@ -124,6 +129,7 @@ class FeatureExtractor:
             input_size=options.input_size if network is None else network.input_size,
             stages=options.stages,
             grid=options.grid,
+            unit_length=unit_length,
             smoothing=float(smoothing),
             shape=(),
             representation=Representation.fit(X, image_shape),
@@ -157,7 +163,8 @@ class FeatureExtractor:
     def load(self, owner: str) -> None:
         """Load the network that a file names."""
         if isinstance(self.features, str) and self.network is None:
-            network = load_network(self.features, self.input_size, self.stages, self.maps, owner)
+            places = self.maps and self.grid != 1
+            network = load_network(self.features, self.input_size, self.stages, places, owner)
             if network.digest() != self.digest:
                 raise ValueError(
                     f"The weights of {self.features!r} are not those that this {owner} was fitted "
@@ -182,10 +189,16 @@ class FeatureExtractor:
                 raise ValueError(
                     f"Features must be finite. Got NaN or infinity from {self.features!r}."
                 )
-            if dtype == np.float16:
-                found = found.clip(-_LARGEST_HALF, _LARGEST_HALF)
-            rows[kept] = found.reshape(len(found), -1)
+            rows[kept] = self._stored(found.reshape(len(found), -1))
         return rows
+
+    def _stored(self, found: NDArray[np.float32]) -> NDArray[Any]:
+        if self.map_shape is not None:
+            return found.clip(-_LARGEST_HALF, _LARGEST_HALF)
+        if not self.unit_length:
+            return found
+        length = np.sqrt(np.square(found, dtype=np.float64).sum(axis=1, keepdims=True))
+        return found / np.where(length > 0, length, 1)
 
     def to_pictures(self, maps: Tensor) -> Tensor:
         """Anomaly maps of a grid, of shape (n, h, w), at the size of the pictures, smoothed."""

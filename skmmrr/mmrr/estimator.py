@@ -108,7 +108,8 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         - A callable gets arrays of samples as they are, images of shape (n, height, width[,
           channels]), and returns an array of maps (n, height, width, channels) or of rows.
 
-        Each channel is standardised, and clipped at five standard deviations. Defects of real
+        Each channel is standardised, and clipped at five standard deviations; one row of features a
+        picture (``FeatureMaps(grid=1)``) is scaled to unit length before that. Defects of real
         parts that pixels hardly show are found there; see `top_share`.
     feature_maps : FeatureMaps, default=None
         Stages, grid, input size and smoothing; see :class:`skmmrr.FeatureMaps`. None chooses.
@@ -353,7 +354,7 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         if self.features is None:
             return None
         owner, options = type(self).__name__, self.feature_maps
-        return FeatureExtractor.fit(X, self.image_shape_, self.features, options, True, owner)
+        return FeatureExtractor.fit(X, self.image_shape_, self.features, options, True, True, owner)
 
     def _learned_adjustment(self, X: NDArray[Any]) -> ErrorAdjustment:
         """What errors are usual for normal images of some complexity."""

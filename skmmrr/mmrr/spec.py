@@ -205,7 +205,7 @@ def resolve_spec(
     X : ndarray of shape (n_samples, n_features)
     image_shape : tuple (height, width, channels) or None
     featured : bool
-        Whether X has maps of features; its image_shape is theirs.
+        Whether X has features; image_shape is that of their maps, if they are maps.
     n_train : int
         Samples that train.
     seed : int
@@ -220,14 +220,14 @@ def resolve_spec(
         If the parameters do not suit the data.
     """
     _check_backbone(params["backbone"], image_shape, owner)
-    maps = featured and image_shape is not None
-    if maps and image_shape is not None:
+    if featured:
         representation = Representation.standardise(X, image_shape)
     else:
         downsample = _resolve_downsample(params["downsample"], image_shape, owner)
         representation = Representation.fit(X, image_shape, downsample)
     backbone = params["backbone"]
     if backbone == "auto":
+        maps = featured and image_shape is not None
         backbone = "map-unet" if maps else choose_backbone(Samples(X, representation))
     recipe = _recipe(backbone, image_shape is not None)
     training = params["training"] or Training()

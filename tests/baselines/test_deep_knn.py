@@ -304,7 +304,7 @@ def parts(n, seed, size=16):
 
 
 def patch_detector(**parameters):
-    options = {"normalize": False, "precision": "float32", "random_state": 0}
+    options = {"precision": "float32", "random_state": 0}
     return DeepKNNDetector(Blocks(), patches=True, **(options | parameters))
 
 

@@ -25,10 +25,11 @@ def pictures(n=5, size=(4, 4)):
     return np.random.default_rng(0).integers(256, size=(n, *size, 3), dtype=np.uint8)
 
 
-def fitted(X, features=None, options=None, maps=True):
+def fitted(X, features=None, options=None, maps=True, unit_length=False):
     rows = X.reshape(len(X), -1)
     shape = (*X.shape[1:], 1)[:3] if X.ndim > 2 else None
-    return FeatureExtractor.fit(rows, shape, features or Stages(), options, maps, "Detector")
+    features = features or Stages()
+    return FeatureExtractor.fit(rows, shape, features, options, maps, unit_length, "Detector")
 
 
 def rows_of(extractor, X):
@@ -74,6 +75,14 @@ def test_rows_are_means_over_the_picture(maps, options):
     rows = rows_of(extractor, X)
     assert rows.dtype == np.float32
     assert_allclose(rows, expected, rtol=1e-2, atol=1e-2)
+
+
+def test_rows_may_have_unit_length_and_maps_do_not():
+    X = pictures()
+    rows = rows_of(fitted(X, maps=False, unit_length=True), X)
+    plain = rows_of(fitted(X, maps=False), X)
+    assert_allclose(rows, plain / np.linalg.norm(plain, axis=1, keepdims=True), rtol=1e-6)
+    assert_array_equal(rows_of(fitted(X, unit_length=True), X), rows_of(fitted(X), X))
 
 
 def test_a_callable_gives_maps_channels_last():
