@@ -51,6 +51,7 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
     """
 
     _ALWAYS_HOLDS_OUT: ClassVar[bool] = False  # samples that choose weights, in any case
+    _PARAMETER_KINDS: ClassVar[dict[str, Kind]] = {}  # in files: of parameters that are no scalars
     _KEEPS: ClassVar[dict[str, Kind]] = {  # in files: all that a fit learns
         "n_features_in_": Integer(1),
         "feature_names_in_": Lacking(Texts()),
@@ -271,9 +272,11 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
                 "that took no part in the fit. Call calibrate(X) with such samples first."
             )
         self._check_threshold()
-        n = len(self.calibration_scores_)
-        below = np.searchsorted(self.calibration_scores_, self.score_samples(X), side="right")
-        return (1 + below) / (n + 1)
+        return self._p_values(self.score_samples(X))
+
+    def _p_values(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        below = np.searchsorted(self.calibration_scores_, scores, side="right")
+        return np.asarray((1 + below) / (len(self.calibration_scores_) + 1))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted detector to a file without pickle, for :func:`skmmrr.load`.
@@ -305,6 +308,9 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
         require(same, f"'image_shape_' must be {representation.image_shape}")
         names = getattr(self, "feature_names_in_", None)
         require(names is None or len(names) == self.n_features_in_, "it lacks names of features")
+        self._check_kept_threshold()
+
+    def _check_kept_threshold(self) -> None:
         same = self.threshold_params_.keys() == self._score_params().keys()
         require(same, f"'threshold_params_' must have the keys {tuple(self._score_params())}")
         scores = getattr(self, "calibration_scores_", np.zeros(1))
