@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -45,7 +45,7 @@ examples:
   %(prog)s export parts.safetensors --out parts.onnx
 """
 
-_Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main() -> None:
@@ -341,8 +341,8 @@ class _Overlays:
         if found is None or thresholds is None:
             return
         picture = Image.fromarray(read_image(finding.path, None, "color"))
-        boxes = finding.boxes if finding.abnormal else ()
-        boxes = scale_boxes(boxes, found.shape, picture.size[::-1])
+        shown = finding.boxes if finding.abnormal else ()
+        boxes = scale_boxes(shown, found.shape, picture.size[::-1])
         self.boxes[finding.path] = boxes
         place = self._out / finding.path.relative_to(self._folder)
         try:

@@ -35,8 +35,8 @@ from skmmrr.inspection._tiles import Blend, Place, tile_places
 from skmmrr.preprocessing import check_paths
 
 _SAMPLES_AT_A_TIME = 128
-_BULK_QUANTILE = 0.99  # of the values in the map of a normal picture
-_PEAK_QUANTILE = 0.95  # of the highest values in the maps of normal pictures
+BULK_QUANTILE = 0.995  # of the values in the map of a normal picture
+PEAK_QUANTILE = 0.95  # of the highest values in the maps of normal pictures
 
 
 class Judged(NamedTuple):
@@ -126,7 +126,7 @@ class PictureDetector(OutlierMixin, BaseDetector):
     map_thresholds_ : tuple (low, high) of float or None
         What a map must exceed to be unusual. `high` is the 95% quantile over normal pictures of
         their maps' highest values: a region is abnormal that reaches it somewhere. `low` is the
-        median over normal pictures of their maps' 99% quantiles: such a region extends as far as
+        median over normal pictures of their maps' 99.5% quantiles: such a region extends as far as
         its values are above. None for a detector without maps.
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this.
@@ -266,9 +266,9 @@ class PictureDetector(OutlierMixin, BaseDetector):
         bulk, highest = [], []
         for one in self.anomaly_map(X):
             values = one[self._inside(one.shape)]
-            bulk.append(np.quantile(values, _BULK_QUANTILE))
+            bulk.append(np.quantile(values, BULK_QUANTILE))
             highest.append(values.max())
-        high = float(np.quantile(highest, _PEAK_QUANTILE))
+        high = float(np.quantile(highest, PEAK_QUANTILE))
         return min(float(np.median(bulk)), high), high
 
     def _check_params(self) -> None:
@@ -286,12 +286,12 @@ class PictureDetector(OutlierMixin, BaseDetector):
         if self.false_positive_rate is not None:
             check_real("false_positive_rate", self.false_positive_rate, owner, 0, 1)
         if self.roi is not None:
-            self._check_roi(owner)
+            self._check_roi(np.asarray(self.roi), owner)
         super()._check_params()
 
-    def _check_roi(self, owner: str) -> None:
-        if np.ndim(self.roi) != 2 or not np.any(self.roi):
-            what = f"shape {np.shape(self.roi)}" if np.any(self.roi) else "zeros"
+    def _check_roi(self, roi: NDArray[Any], owner: str) -> None:
+        if roi.ndim != 2 or not roi.any():
+            what = f"shape {roi.shape}" if roi.any() else "zeros"
             raise ValueError(
                 f"The parameter 'roi' of {owner} must be an array (height, width), nonzero where "
                 f"pictures are looked at. Got one of {what}."
@@ -344,9 +344,7 @@ class PictureDetector(OutlierMixin, BaseDetector):
         """Read a picture at `size`, as it is before it is cut and masked."""
         return read_image(path, self.size, self.mode)
 
-    def _places(
-        self, picture: NDArray[np.uint8], side: tuple[int, ...], path: Path
-    ) -> list[Place]:
+    def _places(self, picture: NDArray[np.uint8], side: tuple[int, ...], path: Path) -> list[Place]:
         """Where the picture's samples are: those that the region of interest touches."""
         (height, width), least = picture.shape[:2], "at least " if self.tile else ""
         large = height >= side[0] and width >= side[1]
@@ -363,8 +361,8 @@ class PictureDetector(OutlierMixin, BaseDetector):
         """The region of interest in a picture of a shape."""
         if self.roi is None:
             return np.broadcast_to(True, shape)
-        roi = Image.fromarray(np.asarray(self.roi) != 0)
-        return np.asarray(roi.resize(shape[::-1], Image.Resampling.NEAREST))
+        roi, (height, width) = Image.fromarray(np.asarray(self.roi) != 0), shape
+        return np.asarray(roi.resize((width, height), Image.Resampling.NEAREST))
 
     def _colour(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What pixels outside of the region of interest have."""
@@ -375,7 +373,7 @@ class PictureDetector(OutlierMixin, BaseDetector):
     def _score_samples(self, X: Any) -> NDArray[np.float64]:
         return -np.array([judged.anomaly_score for judged in self._judge(X, maps=False)])
 
-    @available_if(_has_maps)
+    @available_if(_has_maps)  # type: ignore[untyped-decorator]
     def anomaly_map(self, X: Sequence[str | os.PathLike[str]]) -> list[NDArray[np.float32]]:
         """Tell where pictures are abnormal.
 
@@ -441,7 +439,7 @@ class PictureDetector(OutlierMixin, BaseDetector):
         """Score samples, and yield the pictures of which they are the last."""
         X = np.stack([self._masked(canvas, place) for canvas, place in samples])
         wants_maps = self.roi is not None or samples[0][0].blend is not None
-        maps = self.detector_.anomaly_map(X) if wants_maps else [None] * len(X)
+        maps: Any = self.detector_.anomaly_map(X) if wants_maps else [None] * len(X)
         if self.roi is None:
             scores = -self.detector_.score_samples(X)
         else:
@@ -466,7 +464,7 @@ class PictureDetector(OutlierMixin, BaseDetector):
     # Files
 
     @property
-    def n_features_in_(self) -> int:
+    def n_features_in_(self) -> int:  # type: ignore[override]
         """Of the samples that `detector_` takes."""
         return int(self.detector_.n_features_in_)
 

@@ -15,7 +15,13 @@ _RED = (230, 30, 30)
 _MARK = ("Software", "skmmrr overlay")  # in the PNG, so it stays with the file wherever that goes
 # From the lowest unusual value to the highest drawn: red, green, blue, and opacity.
 _COLOURS = np.array(
-    [(120, 28, 109, 0), (165, 44, 96, 120), (229, 92, 48, 170), (252, 165, 10, 190), (252, 255, 164, 210)]
+    [
+        (120, 28, 109, 0),
+        (165, 44, 96, 120),
+        (229, 92, 48, 170),
+        (252, 165, 10, 190),
+        (252, 255, 164, 210),
+    ]
 )
 _SATURATION = 2.0  # times the highest usual value
 
@@ -62,9 +68,7 @@ def abnormal_boxes(
     return [(int(x.start), int(y.start), int(x.stop), int(y.stop)) for y, x in found]
 
 
-def scale_boxes(
-    boxes: Sequence[Box], shape: tuple[int, ...], size: tuple[int, ...]
-) -> list[Box]:
+def scale_boxes(boxes: Sequence[Box], shape: tuple[int, ...], size: tuple[int, ...]) -> list[Box]:
     """Boxes in a map of a shape (height, width), as those in a picture of another size."""
     down, right = size[0] / shape[0], size[1] / shape[1]
     return [

@@ -1,4 +1,4 @@
-"""One HTML file that opens anywhere: all pictures with their maps, a histogram, a threshold to move.
+"""One HTML file that opens anywhere: all pictures under their maps, and a threshold to move.
 
 The page is ``report.html``, whose style and script are ``report.css`` and ``report.js``.
 """
@@ -22,7 +22,7 @@ from PIL import Image
 import skmmrr
 from skmmrr.core.files import write_atomically
 from skmmrr.datasets._images import pictures_in, read_image
-from skmmrr.inspection._detector import PictureDetector
+from skmmrr.inspection._detector import BULK_QUANTILE, PEAK_QUANTILE, PictureDetector
 from skmmrr.inspection._folder import Finding, inspect_for, inspected_folder, normal_kind
 from skmmrr.inspection._names import printable
 from skmmrr.inspection._overlay import Box, heat, scale_boxes
@@ -148,7 +148,7 @@ class Page:
             style_hash=_hash(texts["css"]),
             script=texts["js"],
             script_hash=_hash(texts["js"]),
-            wrong_heading="" if normal is None else "Missed or false",
+            wrong_heading="" if normal is None else "Wrong",
             kinds="\n".join(_rows(ranked, kinds, normal)),
             legend=_legend(normal),
             low=repr(axis.low),
@@ -215,15 +215,18 @@ def _explanation(detector: PictureDetector) -> str:
     if detector.map_thresholds_ is None:
         return f"{type(detector.detector_).__name__} does not tell where a picture is abnormal."
     return (
-        "Colours begin above what 99% of the map of a normal picture does not exceed, on one scale "
-        "for all pictures. Boxes surround regions that go beyond what 95% of the normal pictures "
-        "reach anywhere; they are shown on pictures above the threshold."
+        f"Colours begin above {BULK_QUANTILE:.1%} of the map of a normal picture, on one scale for "
+        f"all pictures. Boxes surround regions that exceed what {PEAK_QUANTILE:.0%} of the normal "
+        "pictures reach anywhere, in pictures above the threshold."
     )
 
 
 def _rows(ranked: Sequence[Finding], kinds: Sequence[str], normal: str | None) -> Iterator[str]:
     """The table of kinds, and of all pictures where there are several."""
-    groups = [(kind, [f for f in ranked if f.kind == kind], f' data-kind="{_text(kind)}"') for kind in kinds]
+    groups = [
+        (kind, [f for f in ranked if f.kind == kind], f' data-kind="{_text(kind)}"')
+        for kind in kinds
+    ]
     if len(kinds) > 1:
         groups.append(("all", list(ranked), ' class="all"'))
     for name, own, attribute in groups:
@@ -270,7 +273,10 @@ def _bars(
     """The histogram, of logarithmic height: one group upwards, another downwards."""
     groups = {"bar-any": [f for f in ranked if not _truth(f, normal)]}
     if normal is not None:
-        groups |= {f"bar-{t}": [f for f in ranked if _truth(f, normal) == t] for t in ("normal", "abnormal")}
+        groups |= {
+            f"bar-{t}": [f for f in ranked if _truth(f, normal) == t]
+            for t in ("normal", "abnormal")
+        }
     counts = {
         name: np.histogram(axis.along([f.anomaly_score for f in own]), _BINS, (0, 1))[0]
         for name, own in groups.items()
@@ -315,9 +321,10 @@ def _card(finding: Finding, shown: _Shown, start: Path, normal: str | None) -> s
         f'<button class="view" type="button" aria-label="Enlarge {full}">'
         f'<span class="layers">{"".join(layers)}</span></button><figcaption>'
         f'<a href="{_address(finding.path, start)}" target="_blank" rel="noopener" '
-        f'title="{full}">{name}</a><span class="verdict {verdict}">{verdict_text}</span> '
-        f'<span class="muted">{finding.anomaly_score:.4g}{p_value}'
-        f"{'' if finding.kind == '.' else f', {kind}'}</span></figcaption></figure>"
+        f'title="{full}">{name}</a><span class="line"><span class="verdict {verdict}">'
+        f"{verdict_text}</span>{'' if finding.kind == '.' else f' · {kind}'}</span>"
+        f'<span class="muted line">{finding.anomaly_score:.4g}{p_value}</span></figcaption>'
+        "</figure>"
     )
 
 
@@ -332,7 +339,7 @@ def _skipped(skipped: Iterable[Finding]) -> str:
 
 
 def _address(path: Path, start: Path) -> str:
-    """Of a file, from the folder of the page; no part of a name is taken for a scheme or a query."""
+    """Of a file, from the folder of the page; no name is taken for a scheme or a query."""
     try:
         way = os.path.relpath(path, start)
     except ValueError:  # on another drive of Windows
