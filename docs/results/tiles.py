@@ -2,8 +2,8 @@
 
     python docs/results/tiles.py --pictures 100 400
 
-Pictures of 2048x2048 are drawn: stripes of random phase under noise, and a quarter as many to score,
-every fifth with a defect of 24x24 pixels. The memory is the peak of the process of a command.
+Pictures of 2048x2048 are drawn: stripes of random phase under noise, and a quarter as many to
+score, every fifth with a defect of 24x24 pixels. The memory is the peak of each command.
 """
 
 import argparse

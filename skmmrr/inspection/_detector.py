@@ -235,13 +235,22 @@ class PictureDetector(OutlierMixin, BaseDetector):
                 f"{type(self).__name__} learns pictures and holds out others, at least 3 in all. "
                 f"Got {len(paths)}."
             )
-        if self.false_positive_rate is not None:  # before the work: raises if there are too few
-            self._conformal_offset(np.zeros(len(held_out)), self.false_positive_rate)
+        if self.false_positive_rate is not None:
+            self._check_rate(self.false_positive_rate, len(held_out), len(paths))
         samples = self._learned_samples([paths[i] for i in learned], seed)
         self.detector_ = clone(self.detector).fit(samples)
         if hasattr(self.detector_, "verbose"):
             self.detector_.verbose = 0  # the progress of scoring is that of pictures
         self.calibrate([paths[i] for i in held_out], self.false_positive_rate)
+
+    def _check_rate(self, rate: float, n_held_out: int, n_pictures: int) -> None:
+        """Tell before the work whether the pictures are enough."""
+        try:
+            self._conformal_offset(np.zeros(n_held_out), rate)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} Of {n_pictures} pictures, {n_held_out} are held out."
+            ) from error
 
     def calibrate(self, X: Any, false_positive_rate: float | None = None) -> Self:
         """Set the thresholds of scores and of maps anew from normal pictures, without refitting.
