@@ -401,11 +401,12 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _export(model: Path, out: Path) -> None:
     check_output("--out", out, "ONNX model")
-    loaded = skmmrr.load(model)
-    if isinstance(loaded, PictureDetector):
-        loaded.detector_.offset_ = loaded.offset_  # a picture is abnormal if any tile of it is
-        loaded = loaded.detector_
-    export_onnx(loaded, out)
+    detector = skmmrr.load(model)
+    if isinstance(detector, PictureDetector):
+        exported = detector.detector_  # a picture is abnormal if any of its tiles is
+        exported.offset_, exported.threshold_params_ = detector.offset_, detector.threshold_params_
+        detector = exported
+    export_onnx(detector, out)
     print(f"Written to {printable(out)}.")
 
 

@@ -235,7 +235,7 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
             owner = f"{type(self).__name__}.calibrate"
             check_real("false_positive_rate", false_positive_rate, owner, 0, 1)
         X = self._validate_X(X, reset=False)
-        scores = self._score_samples(X)
+        scores = self._learn_usual(X)
         if false_positive_rate is None:
             self._set_threshold(scores)
         else:
@@ -274,10 +274,6 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
         self._check_threshold()
         return self._p_values(self.score_samples(X))
 
-    def _p_values(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        below = np.searchsorted(self.calibration_scores_, scores, side="right")
-        return np.asarray((1 + below) / (len(self.calibration_scores_) + 1))
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted detector to a file without pickle, for :func:`skmmrr.load`.
 
@@ -296,6 +292,14 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
             If safetensors is not installed.
         """
         save_detector(self, path)
+
+    def _p_values(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        below = np.searchsorted(self.calibration_scores_, scores, side="right")
+        return np.asarray((1 + below) / (len(self.calibration_scores_) + 1))
+
+    def _learn_usual(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Scores that calibrate; subclasses may learn more from these normal samples."""
+        return self._score_samples(X)
 
     # What a file of a detector must be, beyond the kinds that _KEEPS says
 

@@ -104,7 +104,7 @@ class PictureDetector(OutlierMixin, BaseDetector):
         Region of interest: nonzero where pictures are looked at, brought to the size of each. All
         outside has one colour, the mean of what is learned, and its anomaly map is 0, in the score
         too. Tiles that lie outside are left out. It needs a detector with anomaly maps.
-    max_tiles : int, default=4000
+    max_tiles : int, default=2000
         Tiles that are learned at most, drawn from all pictures alike; they lie in a temporary file.
     false_positive_rate : float, default=None
         Of the conformal threshold; see :meth:`calibrate`. None takes the rule of `contamination`.
@@ -180,7 +180,7 @@ class PictureDetector(OutlierMixin, BaseDetector):
         tile: int | None = None,
         overlap: float = 0.25,
         roi: ArrayLike | None = None,
-        max_tiles: int = 4000,
+        max_tiles: int = 2000,
         false_positive_rate: float | None = None,
         validation_fraction: float = 0.25,
         contamination: float | str = "auto",
@@ -252,33 +252,20 @@ class PictureDetector(OutlierMixin, BaseDetector):
                 f"{error} Of {n_pictures} pictures, {n_held_out} are held out."
             ) from error
 
-    def calibrate(self, X: Any, false_positive_rate: float | None = None) -> Self:
-        """Set the thresholds of scores and of maps anew from normal pictures, without refitting.
-
-        Parameters
-        ----------
-        X : sequence of path-like
-            Normal pictures that took no part in the fit.
-        false_positive_rate : float, default=None
-            As of :meth:`skmmrr.MMRRDetector.calibrate`.
-
-        Returns
-        -------
-        self : object
-        """
-        super().calibrate(X, false_positive_rate)
-        self.map_thresholds_ = self._usual_values(X) if _has_maps(self) else None
-        return self
-
-    def _usual_values(self, X: Any) -> tuple[float, float]:
-        """What normal maps seldom exceed: low for most of their values, high for the highest."""
-        bulk, highest = [], []
-        for one in self.anomaly_map(X):
-            values = one[self._inside(one.shape)]
-            bulk.append(np.quantile(values, BULK_QUANTILE))
-            highest.append(values.max())
-        high = float(np.quantile(highest, PEAK_QUANTILE))
-        return min(float(np.median(bulk)), high), high
+    def _learn_usual(self, X: Any) -> NDArray[np.float64]:
+        """Scores that calibrate; and what maps seldom exceed, by the maps of the same pictures."""
+        scores, bulk, highest = [], [], []
+        for judged in self._judge(X, maps=_has_maps(self)):
+            scores.append(-judged.anomaly_score)
+            if judged.anomaly_map is not None:
+                values = judged.anomaly_map[self._inside(judged.anomaly_map.shape)]
+                bulk.append(np.quantile(values, BULK_QUANTILE))
+                highest.append(values.max())
+        self.map_thresholds_ = None
+        if highest:
+            high = float(np.quantile(highest, PEAK_QUANTILE))
+            self.map_thresholds_ = min(float(np.median(bulk)), high), high
+        return np.array(scores)
 
     def _check_params(self) -> None:
         owner = type(self).__name__

@@ -180,7 +180,7 @@ def test_pictures_of_another_size_are_told(draw):
     other = draw("other.png", (25, 20, 3))
     with pytest.raises(ValueError, match=r"must have \(24, 20\). Name the size"):
         model.score_samples([other])
-    with pytest.raises(ValueError, match="at least 3 in all. Got 2"):
+    with pytest.raises(ValueError, match="at least 3 in all"):
         PictureDetector(Brightness()).fit([other, other])
 
 

@@ -172,7 +172,7 @@ def test_no_name_is_more_than_a_text(model, draw, tmp_path):
     """Whatever it has: markup, quotes, a scheme, a query, or bytes that are no text."""
     names = [
         "<img src=x onerror=alert(1)>.png",
-        "\"><script>alert(1)<.png",
+        '"><script>alert(1)<.png',
         "javascript:alert(1).png",
         "a?b#c%41&amp;.png",
         "$title ${style}.png",
@@ -181,7 +181,7 @@ def test_no_name_is_more_than_a_text(model, draw, tmp_path):
     ]
     for i, name in enumerate(names):
         draw(f"bad/{i}.png").rename(tmp_path / "bad" / name)
-    kind = tmp_path / "bad" / "x\" onclick=\"alert(1)' <b>"
+    kind = tmp_path / "bad" / 'x" onclick="alert(1)\' <b>'
     draw("bad/8.png").rename((kind.mkdir() or kind) / "8.png")
     write_report(model, tmp_path / "bad", tmp_path / "page.html", title="<script>$title</script>")
     page = Page(tmp_path / "page.html")
