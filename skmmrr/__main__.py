@@ -401,11 +401,9 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _export(model: Path, out: Path) -> None:
     check_output("--out", out, "ONNX model")
-    detector = skmmrr.load(model)
-    if isinstance(detector, PictureDetector):
-        exported = detector.detector_  # a picture is abnormal if any of its tiles is
-        exported.offset_, exported.threshold_params_ = detector.offset_, detector.threshold_params_
-        detector = exported
+    pictures = _loaded(model, None)
+    detector = pictures.detector_  # a picture is abnormal if any of its tiles is
+    detector.offset_, detector.threshold_params_ = pictures.offset_, pictures.threshold_params_
     export_onnx(detector, out)
     print(f"Written to {printable(out)}.")
 

@@ -13,12 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
+from onnxruntime import InferenceSession
 from PIL import EpsImagePlugin, Image
 
 import skmmrr
 from skmmrr import MMRRDetector, Network
 from skmmrr.__main__ import main
 from skmmrr.baselines import KDEDetector
+from skmmrr.benchmark import Candidate
 from skmmrr.inspection import PictureDetector, score_folder, training_pictures
 from skmmrr.inspection._outputs import check_output
 
@@ -262,6 +265,24 @@ def test_a_folder_in_which_nothing_can_be_read(monkeypatch, maps, tmp_path, caps
     assert f"No picture of {folder} could be read" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_tiles_and_a_region_of_interest(monkeypatch, good, tmp_path, capsys):
+    region = np.zeros((24, 20), np.uint8)
+    region[:, :10] = 255
+    Image.fromarray(region).save(tmp_path / "roi.png")
+    small = MMRRDetector(3, max_iter=3, network=Network(width=4), n_estimators=1)
+    monkeypatch.setattr("skmmrr.__main__.find_detector", lambda name: Candidate(name, small))
+    options = ["--tile", "8", "--roi", tmp_path / "roi.png", "--quiet"]
+    run(monkeypatch, "fit", good, "--out", tmp_path / "model", *options)
+    model = skmmrr.load(tmp_path / "model")
+    assert (model.tile, model.size) == (8, None)
+    assert_array_equal(model.roi, region > 0)
+    run(monkeypatch, "score", tmp_path / "model", good, "--quiet", "--overlays", tmp_path / "maps")
+    with Image.open(tmp_path / "maps" / "00.png.png") as overlay:
+        drawn = np.asarray(overlay)
+    assert_array_equal(drawn[:, 10:], np.asarray(Image.open(good / "00.png"))[:, 10:])
+
+
 def test_fit_and_score(monkeypatch, good, zoo, tmp_path, capsys):
     model = tmp_path / "model.safetensors"
     options = ["--detector", "kde", "--size", "12", "10", "--false-positive-rate", "0.2", "--quiet"]
@@ -390,12 +411,26 @@ def test_compare(monkeypatch, good, tmp_path, capsys):
     assert re.search(r"KDE +1\.0", table)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_export(monkeypatch, tmp_path, capsys):
-    detector = MMRRDetector(2, max_iter=5, network=Network(width=8), random_state=0)
-    detector.fit(RNG.normal(size=(30, 2))).save(tmp_path / "model")
+def test_compare_takes_the_folders_of_fit(monkeypatch, good, tmp_path, capsys):
+    """Good pictures alone, and MVTec AD's layout, whose masks are no pictures."""
+    options = ["--size", "12", "--detectors", "kde", "2-nn", "--quiet"]
+    run(monkeypatch, "compare", good, *options)
+    assert "agreement" in capsys.readouterr().out
+    for place in ("train", "test/cut", "ground_truth/cut"):
+        (tmp_path / "set" / place).mkdir(parents=True)
+    good.rename(tmp_path / "set" / "train" / "good")
+    for i in range(6):
+        picture(defect=True).save(tmp_path / "set" / "test" / "cut" / f"{i}.png")
+        picture().save(tmp_path / "set" / "ground_truth" / "cut" / f"{i}_mask.png")
+    run(monkeypatch, "compare", tmp_path / "set", *options)
+    assert re.search(r"KDE +1\.0", capsys.readouterr().out)
+
+
+def test_export(monkeypatch, maps, tmp_path, capsys):
+    maps.save(tmp_path / "model")
     run(monkeypatch, "export", tmp_path / "model", "--out", tmp_path / "model.onnx")
-    assert (tmp_path / "model.onnx").stat().st_size > 1000
+    metadata = InferenceSession(tmp_path / "model.onnx").get_modelmeta().custom_metadata_map
+    assert float(metadata["threshold"]) == -maps.offset_  # by pictures that were not learned
     check_output("--out", tmp_path / "model.onnx", "ONNX model")  # that one may be replaced
     with pytest.raises(SystemExit):
         run(monkeypatch, "export", tmp_path / "model", "--out", tmp_path / "model")
