@@ -1,8 +1,6 @@
 """Look at a report of `skmmrr score` in headless Chromium, as a person would use it.
 
-    python docs/results/report_browser.py report.html --screenshots folder
-
-needs chromium and chromedriver. It moves the threshold, filters, sorts and enlarges, and checks
+Needs chromium and chromedriver. It moves the threshold, filters, sorts and enlarges, and checks
 what the page shows after each against the scores in it; and that the page loads nothing, says no
 error, and is no wider than a phone.
 """
@@ -182,9 +180,9 @@ def check_quiet(page: Browser) -> None:
 
 def main() -> None:
     """Check a report at every size, light and dark."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("report", type=Path)
-    parser.add_argument("--screenshots", type=Path, metavar="FOLDER")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("report", type=Path, help="file of skmmrr score or evaluate")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="of screenshots")
     arguments = parser.parse_args()
     with browser() as page:
         for name, (width, height) in SIZES.items():
@@ -195,7 +193,7 @@ def main() -> None:
                 feature = {"name": "prefers-color-scheme", "value": scheme}
                 page.devtools("Emulation.setEmulatedMedia", features=[feature])
                 page.call("POST", "/url", url=arguments.report.absolute().as_uri())
-                shots = arguments.screenshots
+                shots = arguments.out
                 if shots is not None:
                     page.save_screenshot(shots / f"{name}_{scheme}.png")
                 check_threshold(page)

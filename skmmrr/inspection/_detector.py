@@ -34,7 +34,7 @@ from skmmrr.datasets._images import check_size_and_mode, read_image
 from skmmrr.inspection._tiles import Blend, Place, tile_places
 from skmmrr.preprocessing import check_paths
 
-_SAMPLES_AT_A_TIME = 128
+_SAMPLES_AT_A_TIME, _ELEMENTS_AT_A_TIME = 128, 2**23
 BULK_QUANTILE = 0.995  # of the values in the map of a normal picture
 PEAK_QUANTILE = 0.95  # of the highest values in the maps of normal pictures
 
@@ -412,6 +412,7 @@ class PictureDetector(OutlierMixin, BaseDetector):
             Score and map; the error of a file that cannot be read.
         """
         side = self.detector_.image_shape_[:2]
+        most = max(1, min(_SAMPLES_AT_A_TIME, _ELEMENTS_AT_A_TIME // self.n_features_in_))
         waiting: list[tuple[_Canvas, Place]] = []
         for path in tqdm(paths, "scoring", disable=not verbose):
             try:
@@ -423,9 +424,9 @@ class PictureDetector(OutlierMixin, BaseDetector):
             canvas = _Canvas(path, picture, self._inside(picture.shape[:2]), len(places))
             canvas.blend = Blend(picture.shape[:2], side) if maps else None
             waiting += [(canvas, place) for place in places]
-            while len(waiting) >= _SAMPLES_AT_A_TIME:
-                yield from self._judge_samples(waiting[:_SAMPLES_AT_A_TIME])
-                waiting = waiting[_SAMPLES_AT_A_TIME:]
+            while len(waiting) >= most:
+                yield from self._judge_samples(waiting[:most])
+                waiting = waiting[most:]
         if waiting:
             yield from self._judge_samples(waiting)
 
