@@ -215,9 +215,9 @@ def _explanation(detector: PictureDetector) -> str:
     if detector.map_thresholds_ is None:
         return f"{type(detector.detector_).__name__} does not tell where a picture is abnormal."
     return (
-        f"Colours begin above {BULK_QUANTILE:.1%} of the map of a normal picture, on one scale for "
-        f"all pictures. Boxes surround regions that exceed what {PEAK_QUANTILE:.0%} of the normal "
-        "pictures reach anywhere, in pictures above the threshold."
+        f"Colours begin above what {BULK_QUANTILE:.1%} of a normal picture's map does not exceed, "
+        f"on one scale for all pictures. Boxes surround regions that exceed what {PEAK_QUANTILE:.0%} "
+        "of the normal pictures reach anywhere, in pictures above the threshold."
     )
 
 
