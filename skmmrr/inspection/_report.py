@@ -216,8 +216,8 @@ def _explanation(detector: PictureDetector) -> str:
         return f"{type(detector.detector_).__name__} does not tell where a picture is abnormal."
     return (
         f"Colours begin above what {BULK_QUANTILE:.1%} of a normal picture's map does not exceed, "
-        f"on one scale for all pictures. Boxes surround regions that exceed what {PEAK_QUANTILE:.0%} "
-        "of the normal pictures reach anywhere, in pictures above the threshold."
+        "on one scale for all pictures. Boxes surround regions that exceed what "
+        f"{PEAK_QUANTILE:.0%} of normal pictures reach anywhere, in pictures above the threshold."
     )
 
 

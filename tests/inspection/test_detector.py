@@ -1,14 +1,20 @@
 """PictureDetector: pictures whole or in tiles, a region of interest, thresholds by normal ones."""
 
+import copy
+import json
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from sklearn.base import clone
 
 import skmmrr
 from skmmrr import MMRRDetector, Network
 from skmmrr.baselines import KDEDetector
+from skmmrr.core.files import _digest
 from skmmrr.core.kinds import SavedFileError
 from skmmrr.inspection import PictureDetector
 
@@ -151,6 +157,43 @@ def test_files_whose_parts_do_not_agree_are_refused(draw, tmp_path):
         altered.save(tmp_path / "model")
         with pytest.raises(SavedFileError, match=message):
             skmmrr.load(tmp_path / "model")
+
+
+def places(content, path=()):
+    """Where there is a value in JSON: keys and indices that lead to it."""
+    if isinstance(content, dict | list):
+        items = content.items() if isinstance(content, dict) else enumerate(content)
+        for key, item in items:
+            yield from places(item, (*path, key))
+    yield path
+
+
+def test_an_altered_file_is_refused_or_a_sound_model(draw, tmp_path):
+    """Whatever stands at whatever place, with a digest that fits: no other error."""
+    paths = [draw(f"good/{i:02}.png", (6, 5, 3)) for i in range(9)]
+    PictureDetector(KDEDetector(), size=(6, 5), random_state=0).fit(paths).save(tmp_path / "sound")
+    with safe_open(tmp_path / "sound", framework="numpy") as file:
+        metadata = file.metadata()
+        arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    content = json.loads(metadata["content"])
+    n_refused = 0
+    for path in [path for path in places(content) if path]:
+        for value in (None, True, -1, 1e300, "x", [], {}, content):
+            altered = copy.deepcopy(content)
+            *way, last = path
+            owner = altered
+            for key in way:
+                owner = owner[key]
+            owner[last] = value
+            text = json.dumps(altered)
+            told = {**metadata, "content": text, "sha256": _digest(text, arrays)}
+            save_file(arrays, tmp_path / "altered", told)
+            try:
+                scores = skmmrr.load(tmp_path / "altered").score_samples(paths[:2])
+                assert np.isfinite(scores).all()
+            except SavedFileError:
+                n_refused += 1
+    assert n_refused > 200
 
 
 @pytest.mark.parametrize(
