@@ -1,8 +1,8 @@
 """Memory that large pictures in tiles take, by their number.
 
 Pictures of 2048x2048 are drawn: stripes of random phase under noise. Each number of them is fitted
-and then reported on in a process of its own, whose peaks are written. The networks train for few
-steps: the memory is that of any number.
+and then reported on in a process of its own, whose peaks are written. The networks are small and
+train for few steps: what is asked is how memory grows with the pictures.
 """
 
 import argparse
@@ -17,14 +17,14 @@ import numpy as np
 from _measuring import Row, add_out, write_table
 from PIL import Image
 
-from skmmrr import MMRRDetector
+from skmmrr import MMRRDetector, Network
 from skmmrr.inspection import PictureDetector, write_report
 
 
 def main() -> None:
     """Measure some numbers of pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pictures", type=int, nargs="+", default=[4, 12], help="default 4 12")
+    parser.add_argument("--pictures", type=int, nargs="+", default=[4, 16], help="default 4 16")
     parser.add_argument("--side", type=int, default=2048, help="of the pictures (default 2048)")
     parser.add_argument("--tile", type=int, default=256, help="default 256")
     add_out(parser, "tiles.csv")
@@ -48,8 +48,9 @@ def measure_one(n_pictures: int, side: int, tile: int) -> Row:
         for i, path in enumerate(paths):
             draw(path, i, side)
         before = peak()
-        few = MMRRDetector(8, level_rule="gauss-legendre", max_iter=10, random_state=0)
-        model = PictureDetector(few, tile=tile, random_state=0).fit(paths)
+        small = {"network": Network(width=8), "n_estimators": 1, "max_iter": 10}
+        detector = MMRRDetector(2, backbone="unet", random_state=0, **small)
+        model = PictureDetector(detector, tile=tile, random_state=0).fit(paths)
         fitted = peak()
         write_report(model, folder, folder / "report.html")
         return {
