@@ -5,41 +5,47 @@ import csv
 import importlib.util
 import io
 import json
-import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from PIL import Image
 
 import skmmrr
 from skmmrr.benchmark import compare, find_detector
 from skmmrr.benchmark.comparison import DEFAULT
+from skmmrr.benchmark.detectors import command_name
 from skmmrr.core.devices import resolve_device
 from skmmrr.core.files import write_atomically
-from skmmrr.core.validation import check_real
-from skmmrr.inspection import Finding, score_folder, training_pictures, write_report
-from skmmrr.inspection._folder import readable_pictures
+from skmmrr.datasets._images import read_image
+from skmmrr.inspection import Finding, PictureDetector, training_pictures
+from skmmrr.inspection._evaluation import COLUMNS, Evaluation, Labels
+from skmmrr.inspection._folder import inspect_for, inspected_folder, normal_kind, readable_pictures
 from skmmrr.inspection._names import printable, table_cell
 from skmmrr.inspection._outputs import check_output, check_output_folder
-from skmmrr.inspection._overlay import save_overlay
-from skmmrr.inspection._report import map_scale, overlay_of
+from skmmrr.inspection._overlay import Box, draw_overlay, save_overlay, scale_boxes
+from skmmrr.inspection._report import Page
 from skmmrr.onnx import export_onnx
-from skmmrr.plot._pyplot import pyplot
 from skmmrr.preprocessing import LoadImages
 
-_DETECTORS = ("MMRR", "MMRR, 8 nodes", "RotationAE", "OC-SVM", "KDE", "2-NN", "DN2")
-_CALIBRATION_SHARE = 0.25
+_DETECTORS = [
+    command_name(name)
+    for name in ("MMRR", "MMRR, 8 nodes", "RotationAE", "OC-SVM", "KDE", "2-NN", "DN2")
+]
+_SIDE = 64  # to which pictures are resized, unless they are cut into tiles
 _EXAMPLES = """\
 examples:
   %(prog)s fit good_parts --out parts.safetensors
   %(prog)s score parts.safetensors new_parts --csv scores.csv --report report.html
-  %(prog)s compare labelled_parts --normal good
+  %(prog)s evaluate parts.safetensors labelled_parts
+  %(prog)s compare labelled_parts
   %(prog)s export parts.safetensors --out parts.onnx
 """
+
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main() -> None:
@@ -54,6 +60,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     _add_fit(commands)
     _add_score(commands)
+    _add_evaluate(commands)
     _add_compare(commands)
     export = commands.add_parser("export", help="write a model as ONNX")
     export.add_argument("model", type=Path, help="file of fit")
@@ -71,54 +78,69 @@ def main() -> None:
         parser.exit(130, "Interrupted.\n")
 
 
-def _add_fit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_fit(commands: _Commands) -> None:
     fit = commands.add_parser(
         "fit",
         help="learn a folder of good pictures",
         description="Learn a folder of good pictures, searched with all folders in it. Of MVTec "
-        "AD's layout train/good is taken. Files that cannot be read are reported and skipped. "
-        "Ctrl-C ends the training; the best weights so far are kept.",
+        "AD's layout train/good is taken. A quarter of them is not learned, but sets the "
+        "thresholds. Files that cannot be read are reported and skipped. Ctrl-C ends the training; "
+        "the best weights so far are kept.",
     )
     fit.add_argument("folder", type=Path)
     fit.add_argument("--out", type=Path, required=True, help="model file to write")
     fit.add_argument(
         "--detector",
         choices=_DETECTORS,
-        default="MMRR",
+        default="mmrr",
         metavar="NAME",
-        help=f"{', '.join(_DETECTORS)} (default MMRR)",
+        help=f"{', '.join(_DETECTORS)} (default mmrr)",
+    )
+    _add_size(fit, "; with --tile they keep their own unless it is named")
+    fit.add_argument(
+        "--tile",
+        type=int,
+        metavar="PIXELS",
+        help="cut pictures into overlapping squares of this side, for small defects in large "
+        "pictures",
     )
     fit.add_argument(
-        "--size",
-        type=int,
-        nargs="+",
-        default=[64],
-        metavar="PIXELS",
-        help="side, or height and width, that pictures are resized to (default 64); twice the side "
-        "costs four times the training",
+        "--roi",
+        type=Path,
+        metavar="FILE",
+        help="picture that is white where pictures are looked at, and black elsewhere",
     )
     fit.add_argument("--grey", action="store_true", help="without colours")
     fit.add_argument(
         "--false-positive-rate",
         type=float,
         metavar="RATE",
-        help="set a conformal threshold of this rate by a quarter of the pictures, "
-        "which are not learned",
+        help="set a conformal threshold of this rate",
     )
     fit.add_argument("--seed", type=int, default=0, help="default 0")
     fit.add_argument("--quiet", action="store_true", help="no progress bars")
     fit.set_defaults(run=_fit)
 
 
-def _add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_size(parser: argparse.ArgumentParser, remark: str = "") -> None:
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs="+",
+        metavar="PIXELS",
+        help=f"side, or height and width, that pictures are resized to (default {_SIDE}{remark}); "
+        "twice the side costs four times the training",
+    )
+
+
+def _add_score(commands: _Commands) -> None:
     score = commands.add_parser(
         "score",
         help="score a folder of pictures",
         description="Score a folder of pictures, searched with all folders in it. Files that "
         "cannot be read are reported and skipped.",
     )
-    score.add_argument("model", type=Path, help="file of fit")
-    score.add_argument("folder", type=Path)
+    _add_model_and_folder(score)
     score.add_argument("--csv", type=Path, metavar="FILE", help="scores; else they are printed")
     score.add_argument(
         "--overlays",
@@ -126,145 +148,212 @@ def _add_score(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         metavar="FOLDER",
         help="pictures under their anomaly maps, with boxes",
     )
-    score.add_argument("--report", type=Path, metavar="FILE", help="one HTML page to look at")
-    score.add_argument("--device", help="auto, cpu, cuda, ... (default: that of the fit)")
-    score.add_argument("--quiet", action="store_true", help="no progress bar")
     score.set_defaults(run=_score)
 
 
-def _add_compare(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _add_evaluate(commands: _Commands) -> None:
+    evaluate = commands.add_parser(
+        "evaluate",
+        help="evaluate a model on labelled pictures",
+        description="Evaluate a model on a folder with a folder for each kind of picture, or of "
+        "MVTec AD's layout. Where there are masks, in a folder ground_truth with a folder a kind, "
+        "the anomaly maps are evaluated too.",
+    )
+    _add_model_and_folder(evaluate)
+    evaluate.add_argument("--csv", type=Path, metavar="FILE", help="the table that is printed")
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _add_model_and_folder(parser: argparse.ArgumentParser) -> None:
+    """What `score` and `evaluate` share."""
+    parser.add_argument("model", type=Path, help="file of fit")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--report", type=Path, metavar="FILE", help="one HTML page to look at")
+    _add_normal(parser)
+    parser.add_argument("--device", help="auto, cpu, cuda, ... (default: that of the fit)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _add_normal(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--normal",
+        metavar="KIND",
+        help="folder of the normal pictures (default: one that is called good, normal or ok)",
+    )
+
+
+def _add_compare(commands: _Commands) -> None:
+    names = [command_name(name) for name in DEFAULT]
     comparison = commands.add_parser(
         "compare",
         help="compare detectors on a folder",
         description="Compare detectors by cross-validation on a folder with a folder for each "
-        "kind of picture. Detectors learn the normal kind alone.",
+        "kind of picture, of MVTec AD's layout, or of good pictures alone. Detectors learn the "
+        "normal kind alone.",
     )
     comparison.add_argument("folder", type=Path)
-    comparison.add_argument("--normal", metavar="KIND", help="name of the normal kind's folder")
-    comparison.add_argument("--size", type=int, default=64, help="side in pixels (default 64)")
+    _add_normal(comparison)
+    _add_size(comparison)
     comparison.add_argument(
         "--detectors",
         nargs="+",
-        default=DEFAULT,
+        default=names,
         metavar="NAME",
-        help=f"names of skmmrr-benchmark list (default {', '.join(DEFAULT)})",
+        help=f"those of fit, or names of skmmrr-benchmark list (default {', '.join(names)})",
     )
     comparison.add_argument("--quiet", action="store_true", help="no progress bar")
     comparison.set_defaults(run=_compare)
 
 
 def _fit(arguments: argparse.Namespace) -> None:
-    size, mode = _size(arguments.size), "grey" if arguments.grey else "color"
     check_output("--out", arguments.out, "model")
     if importlib.util.find_spec("safetensors") is None:  # else the training is lost
         raise ImportError("Models are files of safetensors. Install: pip install 'skmmrr[files]'.")
-    verbose = not arguments.quiet
-    paths, skipped = training_pictures(arguments.folder, size, mode, verbose)
+    model = _new_model(arguments)
+    _report_missing_maps(model, "Scores will not tell where pictures are abnormal.")
+    paths, skipped = training_pictures(arguments.folder, model.mode, model.verbose)
     _report_skipped(skipped)
     _check_any(paths, arguments.folder)
-    images = LoadImages(size, mode=mode).transform(paths)
-    detector = find_detector(arguments.detector).estimator
-    detector.set_params(random_state=arguments.seed)
-    if "verbose" in detector.get_params():
-        detector.set_params(verbose=int(verbose))
-    learned, kept = _calibration_split(images, arguments)
     start = time.perf_counter()
-    detector.fit(learned)
-    if kept is not None:
-        detector.calibrate(kept, false_positive_rate=arguments.false_positive_rate)
-    detector.save(arguments.out)
+    model.fit(paths)
+    model.save(arguments.out)
+    n_held_out = len(model.calibration_scores_)
     print(
-        f"Learned {len(learned)} pictures in {time.perf_counter() - start:.0f} s"
-        + ("" if kept is None else f", calibrated on {len(kept)} others")
-        + f"; threshold {-detector.offset_:.5g}; written to {printable(arguments.out)}."
+        f"Learned {len(paths) - n_held_out} pictures in {time.perf_counter() - start:.0f} s, "
+        f"calibrated on {n_held_out} others; threshold {-model.offset_:.5g}; written to "
+        f"{printable(arguments.out)}."
     )
 
 
-def _calibration_split(
-    images: NDArray[np.uint8], arguments: argparse.Namespace
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """Images to learn, and a quarter of them to calibrate with, if a rate is asked for."""
-    if arguments.false_positive_rate is None:
-        return images, None
-    order = np.random.default_rng(arguments.seed).permutation(len(images))
-    n_kept, rate = round(_CALIBRATION_SHARE * len(images)), arguments.false_positive_rate
-    check_real("false_positive_rate", rate, "skmmrr fit", 0, 1)
-    if rate * (n_kept + 1) < 1:  # before the training
-        raise ValueError(
-            f"A false-positive rate of {rate:g} needs {math.ceil(1 / rate - 1)} pictures beside "
-            f"those that are learned; a quarter of {len(images)} is {n_kept}. Give more pictures, "
-            "or ask for a higher rate."
-        )
-    return images[np.sort(order[n_kept:])], images[np.sort(order[:n_kept])]
+def _new_model(arguments: argparse.Namespace) -> PictureDetector:
+    detector, verbose = find_detector(arguments.detector).estimator, int(not arguments.quiet)
+    detector.set_params(random_state=arguments.seed)
+    if "verbose" in detector.get_params():
+        detector.set_params(verbose=verbose)
+    own_size = arguments.tile is not None and arguments.size is None
+    roi = None if arguments.roi is None else read_image(arguments.roi, None, "grey") > 127
+    return PictureDetector(
+        detector,
+        size=None if own_size else _size(arguments.size),
+        mode="grey" if arguments.grey else "color",
+        tile=arguments.tile,
+        roi=roi,
+        false_positive_rate=arguments.false_positive_rate,
+        random_state=arguments.seed,
+        verbose=verbose,
+    )
 
 
 def _score(arguments: argparse.Namespace) -> None:
-    detector = skmmrr.load(arguments.model)
-    _check_outputs_of_score(detector, arguments)
-    if arguments.device is not None:
-        _set_device(detector, arguments.device)
-    if "verbose" in detector.get_params():
-        detector.set_params(verbose=0)
-    findings = score_folder(detector, arguments.folder, verbose=not arguments.quiet)
+    model = _loaded(arguments.model, arguments.device)
+    _check_outputs(arguments, "table of skmmrr score")
+    overlays = None
+    if arguments.overlays is not None:
+        if not hasattr(model, "anomaly_map"):
+            name = type(model.detector_).__name__
+            raise ValueError(f"{name} has no anomaly maps for --overlays.")
+        check_output_folder("--overlays", arguments.overlays)
+        overlays = _Overlays(model, inspected_folder(arguments.folder), arguments.overlays)
+    page = _page(model, arguments)
+    uses = [use for use in (page and page.add, overlays and overlays.add) if use]
+    findings = inspect_for(uses, model, arguments.folder, verbose=int(not arguments.quiet))
     read = [finding for finding in findings if not finding.error]
     _report_skipped([finding for finding in findings if finding.error])
-    boxes = {}
-    if arguments.overlays is not None and read:
-        boxes = _write_overlays(detector, findings, arguments.folder, arguments.overlays)
-    text = _table(findings, boxes)
+    text = _table(findings, overlays.boxes if overlays else {})
     if arguments.csv is not None:
         write_atomically(arguments.csv, text.encode())
     else:
         print(text, end="")
-    if arguments.report is not None:
-        write_report(detector, findings, arguments.report, title=f"Pictures of {arguments.folder}")
+    if page is not None:
+        page.write(findings, arguments.report, normal=arguments.normal)
     abnormal = sum(finding.abnormal for finding in read)
     print(f"{abnormal} of {len(read)} pictures are abnormal.", file=sys.stderr)
 
 
-def _check_outputs_of_score(detector: Any, arguments: argparse.Namespace) -> None:
+def _evaluate(arguments: argparse.Namespace) -> None:
+    model = _loaded(arguments.model, arguments.device)
+    _check_outputs(arguments, "table of skmmrr evaluate")
+    labels = Labels.of(arguments.folder, arguments.normal)
+    if labels.masks:
+        _report_missing_maps(model, "The masks are not used.")
+    evaluation, page = Evaluation(labels), _page(model, arguments)
+    uses = [evaluation.add, *([page.add] if page else [])]
+    findings = inspect_for(uses, model, arguments.folder, verbose=int(not arguments.quiet))
+    _report_skipped([finding for finding in findings if finding.error])
+    rows = evaluation.rows()
+    print(_aligned(rows))
+    if arguments.csv is not None:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+        writer.writeheader()
+        writer.writerows({**row, "kind": table_cell(row["kind"])} for row in rows)
+        write_atomically(arguments.csv, text.getvalue().encode())
+    if page is not None:
+        page.write(findings, arguments.report, normal=labels.normal)
+
+
+def _loaded(path: Path, device: str | None) -> PictureDetector:
+    model = skmmrr.load(path)
+    if not isinstance(model, PictureDetector):
+        raise TypeError(
+            f"{path} has a {type(model).__name__} of arrays, which does not say how pictures are "
+            "read. Fit one with skmmrr fit, or in Python with skmmrr.inspection.PictureDetector."
+        )
+    if device is not None:
+        inner = model.detector_
+        if "device" not in inner.get_params():
+            raise ValueError(
+                f"--device does not apply to {type(inner).__name__}, which always runs on the CPU. "
+                f"Got {device!r}; leave --device out."
+            )
+        resolve_device(device, type(inner).__name__)  # before the pictures are read
+        inner.set_params(device=device)
+    return model
+
+
+def _check_outputs(arguments: argparse.Namespace, table: str) -> None:
     """Say before the work what could not be written after it."""
     if arguments.csv is not None:
-        check_output("--csv", arguments.csv, "table of skmmrr score")
+        check_output("--csv", arguments.csv, table)
     if arguments.report is not None:
         check_output("--report", arguments.report, "HTML page")
-        pyplot("--report")
         if arguments.csv is not None and arguments.csv.resolve() == arguments.report.resolve():
             raise ValueError(f"--csv and --report are both {arguments.csv}. Name two files.")
-    if arguments.overlays is not None:
-        if not hasattr(detector, "anomaly_map"):
-            raise ValueError(f"{type(detector).__name__} has no anomaly maps for --overlays.")
-        check_output_folder("--overlays", arguments.overlays)
-        pyplot("--overlays")
 
 
-def _set_device(detector: Any, device: str) -> None:
-    if "device" not in detector.get_params():
-        raise ValueError(
-            f"--device does not apply to {type(detector).__name__}, which always runs on the CPU. "
-            f"Got {device!r}; leave --device out."
-        )
-    resolve_device(device, type(detector).__name__)  # before the pictures are read
-    detector.set_params(device=device)
+def _page(model: PictureDetector, arguments: argparse.Namespace) -> Page | None:
+    if arguments.report is None:
+        return None
+    _report_missing_maps(model, "The report will not tell where pictures are abnormal.")
+    return Page(model, arguments.folder)
 
 
-def _write_overlays(
-    detector: skmmrr.MMRRDetector, findings: Sequence[Finding], folder: Path, out: Path
-) -> dict[Path, list[tuple[int, int, int, int]]]:
-    scale, boxes = map_scale(detector, findings), {}
-    for finding in findings:
-        if not finding.error:
-            _, overlay, boxes[finding.path] = overlay_of(detector, finding, scale)
-            place = out / finding.path.relative_to(folder)
-            try:
-                save_overlay(overlay, place.with_name(f"{place.name}.png"))
-            except OSError as error:  # such as a name that is too long now: the scores remain
-                text = f"No overlay of {finding.path}: {error.strerror}."
-                print(printable(text), file=sys.stderr)
-    return boxes
+class _Overlays:
+    """Overlays in a folder, under the names of their pictures; and the boxes in them."""
+
+    def __init__(self, model: PictureDetector, folder: Path, out: Path) -> None:
+        self._model, self._folder, self._out = model, folder, out
+        self.boxes: dict[Path, list[Box]] = {}
+
+    def add(self, finding: Finding) -> None:
+        """Write the overlay of a picture."""
+        thresholds, found = self._model.map_thresholds_, finding.anomaly_map
+        if found is None or thresholds is None:
+            return
+        picture = Image.fromarray(read_image(finding.path, None, "color"))
+        shown = finding.boxes if finding.abnormal else ()
+        boxes = scale_boxes(shown, found.shape, picture.size[::-1])
+        self.boxes[finding.path] = boxes
+        place = self._out / finding.path.relative_to(self._folder)
+        try:
+            overlay = draw_overlay(picture, found, thresholds, boxes)
+            save_overlay(overlay, place.with_name(f"{place.name}.png"))
+        except OSError as error:  # such as a name that is too long now: the scores remain
+            text = f"No overlay of {finding.path}: {error.strerror}."
+            print(printable(text), file=sys.stderr)
 
 
-def _table(findings: Sequence[Finding], boxes: dict[Path, list[tuple[int, int, int, int]]]) -> str:
+def _table(findings: Sequence[Finding], boxes: Mapping[Path, Sequence[Box]]) -> str:
     text = io.StringIO()
     # Texts are quoted, or a spreadsheet that splits at semicolons would find more cells in a name.
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
@@ -279,20 +368,32 @@ def _table(findings: Sequence[Finding], boxes: dict[Path, list[tuple[int, int, i
     return text.getvalue()
 
 
+def _aligned(rows: Sequence[Mapping[str, object]]) -> str:
+    """A table for the terminal, without columns in which nothing is."""
+    columns = [c for c in COLUMNS if any(row[c] != "" for row in rows)]
+    cells = [[column.replace("_", " ") for column in columns]]
+    for row in rows:
+        values = [row[column] for column in columns]
+        cells.append([f"{v:.3f}" if isinstance(v, float) else printable(v) for v in values])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = []
+    for first, *others in cells:
+        numbers = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *numbers]).rstrip())
+    return "\n".join(lines)
+
+
 def _compare(arguments: argparse.Namespace) -> None:
-    size = (arguments.size, arguments.size)
-    verbose = not arguments.quiet
-    paths, skipped = readable_pictures(arguments.folder, size, verbose=verbose)
+    size, verbose = _size(arguments.size), int(not arguments.quiet)
+    paths, skipped = readable_pictures(arguments.folder, verbose=verbose)
     _report_skipped(skipped)
     _check_any(paths, arguments.folder)
-    names = [path.parent.relative_to(arguments.folder).as_posix() for path in paths]
-    kinds, y = sorted(set(names)), None
-    if arguments.normal is not None:
-        if arguments.normal not in kinds:
-            raise ValueError(f"{arguments.folder} has no kind {arguments.normal!r} in {kinds}.")
-        y = np.array(names) != arguments.normal if len(kinds) > 1 else None
-    elif len(kinds) > 1:
-        raise ValueError(f"{arguments.folder} has {kinds}. Name the normal kind by --normal.")
+    kinds = [path.parent.name for path in paths]
+    normal, y = normal_kind(kinds, arguments.normal), None
+    if normal is None:
+        print("No kind is called good, normal or ok, or named by --normal: all are normal.")
+    elif len(set(kinds)) > 1:
+        y = np.array(kinds) != normal
     images = LoadImages(size).transform(paths)
     table = compare(images, y, arguments.detectors, verbose=verbose)
     print(table.round(3).to_string())
@@ -300,14 +401,25 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 def _export(model: Path, out: Path) -> None:
     check_output("--out", out, "ONNX model")
-    export_onnx(skmmrr.load(model), out)
+    pictures = _loaded(model, None)
+    detector = pictures.detector_  # a picture is abnormal if any of its tiles is
+    detector.offset_, detector.threshold_params_ = pictures.offset_, pictures.threshold_params_
+    export_onnx(detector, out)
     print(f"Written to {printable(out)}.")
 
 
-def _size(sides: Sequence[int]) -> tuple[int, int]:
+def _size(sides: Sequence[int] | None) -> tuple[int, int]:
+    sides = [_SIDE] if sides is None else sides
     if len(sides) > 2 or min(sides) < 1:
         raise ValueError(f"--size takes one side, or height and width, in pixels. Got {sides}.")
     return sides[0], sides[-1]
+
+
+def _report_missing_maps(model: PictureDetector, consequence: str) -> None:
+    """Say before the work what it will not show."""
+    if not hasattr(model, "anomaly_map"):
+        name = type(model.detector).__name__
+        print(f"{name} has no anomaly maps. {consequence}", file=sys.stderr)
 
 
 def _report_skipped(skipped: Sequence[Finding]) -> None:

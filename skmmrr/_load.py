@@ -8,9 +8,11 @@ import torch
 
 from skmmrr import baselines
 from skmmrr.core.files import load_detector
+from skmmrr.inspection._detector import PictureDetector
 from skmmrr.mmrr.estimator import MMRRDetector
 
-_CLASSES = {"MMRRDetector": MMRRDetector} | {c: getattr(baselines, c) for c in baselines.__all__}
+_CLASSES = {c.__name__: c for c in (MMRRDetector, PictureDetector)}
+_CLASSES |= {c: getattr(baselines, c) for c in baselines.__all__}
 
 
 def load(

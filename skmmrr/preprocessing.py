@@ -93,7 +93,7 @@ class LoadImages(TransformerMixin, BaseEstimator):
             If a file is not there.
         """
         check_size_and_mode(self.size, self.mode, type(self).__name__)
-        paths = self._check_paths(X)
+        paths = check_paths(X, type(self).__name__)
         first = read_image(paths[0], self.size, self.mode)
         with tempfile.TemporaryFile() as file:
             shape = (len(paths), *first.shape)
@@ -109,18 +109,6 @@ class LoadImages(TransformerMixin, BaseEstimator):
             images[i] = image
         return images
 
-    def _check_paths(self, X: Any) -> list[str | os.PathLike[str]]:
-        owner = type(self).__name__
-        if isinstance(X, str | os.PathLike):
-            raise TypeError(f"{owner} takes a sequence of paths. Got one path: put it in a list.")
-        paths = list(X)
-        if not paths:
-            raise ValueError(f"{owner} takes a sequence of paths, at least one. Got none.")
-        for path in paths:
-            if not isinstance(path, str | os.PathLike):
-                raise TypeError(f"{owner} takes paths of pictures. Got {type(path).__name__}.")
-        return paths
-
     def __sklearn_is_fitted__(self) -> bool:
         return True  # there is nothing to learn
 
@@ -130,3 +118,16 @@ class LoadImages(TransformerMixin, BaseEstimator):
         tags.input_tags.two_d_array = False
         tags.input_tags.string = True
         return tags
+
+
+def check_paths(X: Any, owner: str) -> list[str | os.PathLike[str]]:
+    """Paths of X as a list; an error if they are none."""
+    if isinstance(X, str | os.PathLike):
+        raise TypeError(f"{owner} takes a sequence of paths. Got one path: put it in a list.")
+    paths = list(X)
+    if not paths:
+        raise ValueError(f"{owner} takes a sequence of paths, at least one. Got none.")
+    for path in paths:
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"{owner} takes paths of pictures. Got {type(path).__name__}.")
+    return paths

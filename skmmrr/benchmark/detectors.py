@@ -1,5 +1,6 @@
 """The detectors of the bench, by name; any other scikit-learn or PyOD one by its import path."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -117,13 +118,22 @@ _DETECTORS: dict[str, Callable[[], Candidate]] = {
 DETECTOR_NAMES = tuple(_DETECTORS)
 
 
+def command_name(name: str) -> str:
+    """A name as one word of a command line: "mmrr-8-nodes" for "MMRR, 8 nodes"."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())
+
+
+_BY_COMMAND_NAME = {command_name(name): name for name in DETECTOR_NAMES}
+
+
 def find_detector(name: str) -> Candidate:
     """Candidate of a name: one of ``DETECTOR_NAMES``, or the import path of a class.
 
     Parameters
     ----------
     name : str
-        Such as "MMRR", or "pyod.models.hbos.HBOS", which is built with its default arguments.
+        Such as "MMRR, 8 nodes", or the same as one word, "mmrr-8-nodes"; or
+        "pyod.models.hbos.HBOS", which is built with its default arguments.
 
     Returns
     -------
@@ -144,6 +154,7 @@ def find_detector(name: str) -> Candidate:
     >>> find_detector("sklearn.svm.OneClassSVM").estimator
     OneClassSVM()
     """
+    name = _BY_COMMAND_NAME.get(name, name)
     if name in _DETECTORS:
         return _DETECTORS[name]()
     if "." not in name or " " in name:

@@ -51,6 +51,7 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
     """
 
     _ALWAYS_HOLDS_OUT: ClassVar[bool] = False  # samples that choose weights, in any case
+    _PARAMETER_KINDS: ClassVar[dict[str, Kind]] = {}  # in files: of parameters that are no scalars
     _KEEPS: ClassVar[dict[str, Kind]] = {  # in files: all that a fit learns
         "n_features_in_": Integer(1),
         "feature_names_in_": Lacking(Texts()),
@@ -234,7 +235,7 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
             owner = f"{type(self).__name__}.calibrate"
             check_real("false_positive_rate", false_positive_rate, owner, 0, 1)
         X = self._validate_X(X, reset=False)
-        scores = self._score_samples(X)
+        scores = self._learn_usual(X)
         if false_positive_rate is None:
             self._set_threshold(scores)
         else:
@@ -271,9 +272,7 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
                 "that took no part in the fit. Call calibrate(X) with such samples first."
             )
         self._check_threshold()
-        n = len(self.calibration_scores_)
-        below = np.searchsorted(self.calibration_scores_, self.score_samples(X), side="right")
-        return (1 + below) / (n + 1)
+        return self._p_values(self.score_samples(X))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted detector to a file without pickle, for :func:`skmmrr.load`.
@@ -294,6 +293,14 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
         """
         save_detector(self, path)
 
+    def _p_values(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        below = np.searchsorted(self.calibration_scores_, scores, side="right")
+        return np.asarray((1 + below) / (len(self.calibration_scores_) + 1))
+
+    def _learn_usual(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """Scores that calibrate; subclasses may learn more from these normal samples."""
+        return self._score_samples(X)
+
     # What a file of a detector must be, beyond the kinds that _KEEPS says
 
     def _check_kept(self) -> None:
@@ -305,6 +312,9 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
         require(same, f"'image_shape_' must be {representation.image_shape}")
         names = getattr(self, "feature_names_in_", None)
         require(names is None or len(names) == self.n_features_in_, "it lacks names of features")
+        self._check_kept_threshold()
+
+    def _check_kept_threshold(self) -> None:
         same = self.threshold_params_.keys() == self._score_params().keys()
         require(same, f"'threshold_params_' must have the keys {tuple(self._score_params())}")
         scores = getattr(self, "calibration_scores_", np.zeros(1))

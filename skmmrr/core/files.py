@@ -15,6 +15,7 @@ import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -65,18 +66,8 @@ def save_detector(detector: Any, path: PathLike) -> None:
     """Write a fitted detector; the file is there whole or, after an error, as it was before."""
     safetensors = _safetensors()
     check_is_fitted(detector)
-    if not type(detector).__module__.startswith("skmmrr."):
-        raise TypeError(
-            f"Only skmmrr's own detectors can be saved without pickle. Got {type(detector)}; save "
-            "with joblib."
-        )
     arrays: Arrays = {}
-    content = {
-        "detector": type(detector).__name__,
-        "parameters": _parameters(type(detector)).encode(detector, "parameters", arrays),
-        "fitted": _encode_fitted(detector, arrays),
-    }
-    text = json.dumps(content, allow_nan=False)
+    text = json.dumps(_encode_detector(detector, arrays, fitted=True), allow_nan=False)
     metadata = {
         "format": FORMAT,
         "version": str(VERSION),
@@ -101,18 +92,60 @@ def load_detector(
         check_integer(f"limits[{name!r}]", most, "load", minimum=1)
     try:
         content, arrays = _read(Path(path), allowed)
-        detector = _decode_detector(content, arrays, classes, allowed)
+        detector = _decode_detector(content, arrays, classes, allowed, fitted=True)
     except SavedFileError as error:
         found = f"{path} is no detector that skmmrr can load: {error}. {_REMEDY}"
         raise SavedFileError(found) from error
-    if device is None or not hasattr(detector, "device"):
-        return detector
-    return detector.set_params(device=device)
+    scoring = getattr(detector, "detector_", detector)  # which may be wrapped
+    if device is not None and hasattr(scoring, "device"):
+        scoring.set_params(device=device)
+    return detector
+
+
+def _encode_detector(detector: Any, arrays: Arrays, *, fitted: bool) -> dict[str, Any]:
+    if not type(detector).__module__.startswith("skmmrr."):
+        raise TypeError(
+            f"Only skmmrr's own detectors can be saved without pickle. Got {type(detector)}; save "
+            "with joblib."
+        )
+    content = {
+        "detector": type(detector).__name__,
+        "parameters": _parameters(type(detector)).encode(detector, "parameters", arrays),
+    }
+    return content | ({"fitted": _encode_fitted(detector, arrays)} if fitted else {})
+
+
+@dataclass(frozen=True)
+class StoredDetector:
+    """A detector inside another as it was read, of which it is still to be made."""
+
+    content: Any
+    arrays: Arrays
+    fitted: bool
+
+
+@dataclass(frozen=True)
+class Detector(Kind):
+    """A detector that another one wraps: as a parameter, or fitted."""
+
+    fitted: bool
+
+    def _encode(self, value: Any, name: str, arrays: Arrays) -> dict[str, Any]:
+        own: Arrays = {}
+        content = _encode_detector(value, own, fitted=self.fitted)
+        arrays |= {f"{name}.{k}": array for k, array in own.items()}
+        return content
+
+    def _decode(self, found: Any, name: str, arrays: Arrays) -> StoredDetector:
+        names = [k for k in arrays if k.startswith(f"{name}.")]
+        own = {k.removeprefix(f"{name}."): arrays.pop(k) for k in names}
+        return StoredDetector(found, own, self.fitted)
 
 
 def _parameters(cls: type[Any]) -> Made:
     """The kind of a detector that is not fitted: the parameters of its constructor."""
     kinds: dict[str, Kind] = {name: Parameter() for name in cls._get_param_names()}
+    kinds |= cls._PARAMETER_KINDS
     for name, group in cls._GROUPS.items():
         kinds[name] = Maybe(Made({key: Parameter() for key in group._get_param_names()}, group))
     return Made(kinds, cls, _plain)
@@ -152,19 +185,35 @@ def _decode_fitted(cls: type[Any], found: Any, arrays: Arrays) -> dict[str, Any]
 
 
 def _decode_detector(
-    content: Any, arrays: Arrays, classes: Mapping[str, type[Any]], limits: Mapping[str, int]
+    content: Any,
+    arrays: Arrays,
+    classes: Mapping[str, type[Any]],
+    limits: Mapping[str, int],
+    *,
+    fitted: bool,
 ) -> Any:
     """The detector, of parts that were checked each, and then whether they agree."""
-    if not isinstance(content, dict) or content.keys() != {"detector", "parameters", "fitted"}:
-        raise refuse("content", "an object of 'detector', 'parameters' and 'fitted'", content)
+    keys = ["detector", "parameters", *(["fitted"] if fitted else [])]
+    if not isinstance(content, dict) or content.keys() != set(keys):
+        raise refuse("content", f"an object of {keys}", content)
     name = content["detector"]
     if not isinstance(name, str) or name not in classes:
         raise SavedFileError(f"it has a {shorten(name)}, not one of {sorted(classes)}")
     cls = classes[name]
     detector = _parameters(cls).decode(content["parameters"], "parameters", arrays)
-    vars(detector).update(_decode_fitted(cls, content["fitted"], arrays))
+    if fitted:
+        vars(detector).update(_decode_fitted(cls, content["fitted"], arrays))
     for left in sorted(arrays):
         raise SavedFileError(f"it has arrays that belong nowhere, such as {shorten(left)}")
+    others = {k: other for k, other in classes.items() if other is not cls}  # no endless nesting
+    for name, kept in vars(detector).items():
+        if isinstance(kept, StoredDetector):
+            of = (kept.content, kept.arrays, others, limits)
+            setattr(detector, name, _decode_detector(*of, fitted=kept.fitted))
+    if not fitted:
+        with _refusing("its parameters do not agree"):
+            _check_parameters(detector)
+        return detector
     _check_limits(detector._costs(), limits)
     with _refusing("its parts do not agree"):
         _check_parameters(detector)

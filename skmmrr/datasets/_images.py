@@ -262,27 +262,37 @@ def load_mvtec_ad(
 
 def _read_masks(folder: Path, paths: Sequence[Path], size: tuple[int, int]) -> NDArray[np.bool]:
     """Masks of the anomalies, all False for good images; every mask must have its image."""
-    masks = np.zeros((len(paths), *size), dtype=bool)
-    kinds = {path.parent.name for path in paths} - {"good"}
-    unused = {path for kind in kinds for path in pictures_in(folder / kind, "*")}
-    for i, path in enumerate(paths):
-        if path.parent.name == "good":
-            continue
-        found = [p for p in unused if p.parent.name == path.parent.name]
-        found = [p for p in found if p.stem in (f"{path.stem}_mask", path.stem)]
-        if not found:
-            raise FileNotFoundError(
-                f"The abnormal image {path} has no mask {path.stem}_mask, of any image format, in "
-                f"{folder / path.parent.name}. Fetch it again, or remove the image."
-            )
-        unused.remove(found[0])
-        masks[i] = _read_mask(found[0], size)
+    found = find_masks(folder, [path for path in paths if path.parent.name != "good"])
+    unused = {
+        p for kind in {p.parent.name for p in found} for p in pictures_in(folder / kind, "*")
+    }.difference(found.values())
     if unused:
         raise ValueError(f"The mask {min(unused)} has no image. Fetch it again, or remove it.")
+    masks = np.zeros((len(paths), *size), dtype=bool)
+    for i, path in enumerate(paths):
+        if path in found:
+            masks[i] = read_mask(found[path], size)
     return masks
 
 
-def _read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool]:
+def find_masks(folder: Path, abnormal: Sequence[Path]) -> dict[Path, Path]:
+    """The mask of each abnormal image, in a folder with a folder a kind."""
+    kinds = {path.parent.name for path in abnormal}
+    masks = {(p.parent.name, p.stem): p for k in kinds for p in pictures_in(folder / k, "*")}
+    found = {}
+    for path in abnormal:
+        kind, stem = path.parent.name, path.stem
+        mask = masks.get((kind, f"{stem}_mask"), masks.get((kind, stem)))
+        if mask is None:
+            raise FileNotFoundError(
+                f"The abnormal image {path} has no mask {stem}_mask, of any image format, in "
+                f"{folder / kind}. Fetch it again, or remove the image."
+            )
+        found[path] = mask
+    return found
+
+
+def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool]:
     """A mask at a size; a pixel is abnormal if any part of it is: small defects must not vanish."""
     image, _ = _open(path)
     if image.mode not in ("1", "L", "F") and not image.mode.startswith("I"):

@@ -1,10 +1,9 @@
 """Pictures of a folder in and out of a detector; what cannot be read is reported and skipped."""
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from skmmrr.datasets._images import pictures_in, read_image
-from skmmrr.inspection._overlay import is_overlay
+from skmmrr.inspection._detector import PictureDetector
+from skmmrr.inspection._overlay import Box, abnormal_boxes, is_overlay
 
-_FILES_AT_A_TIME = 128
+MASKS = "ground_truth"  # the folder of masks in MVTec AD's layout
+_NORMAL = ("good", "normal", "ok")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Finding:
     Attributes
     ----------
     path : Path
+    kind : str
+        The folder that the file is in, from the one that was searched; "." for that itself.
     anomaly_score : float
         NaN for a file that cannot be read.
     abnormal : bool
@@ -32,20 +35,24 @@ class Finding:
         Conformal; NaN for detectors that were not calibrated.
     error : str
         Why the file cannot be read; empty for all others.
+    anomaly_map : ndarray of float32 of shape (height, width) or None
+        Where it was asked for.
+    boxes : tuple of tuple (left, top, right, bottom)
+        Around the abnormal regions of the map, in its pixels; see :func:`abnormal_boxes`.
     """
 
     path: Path
+    kind: str = "."
     anomaly_score: float = float("nan")
     abnormal: bool = False
     p_value: float = float("nan")
     error: str = ""
+    anomaly_map: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    boxes: tuple[Box, ...] = ()
 
 
 def training_pictures(
-    folder: str | os.PathLike[str],
-    size: tuple[int, int],
-    mode: str = "color",
-    verbose: int = 0,
+    folder: str | os.PathLike[str], mode: str = "color", verbose: int = 0
 ) -> tuple[list[Path], list[Finding]]:
     """Pictures to learn from, and the files that cannot be read.
 
@@ -54,8 +61,6 @@ def training_pictures(
     folder : path-like
         Searched with all folders in it. Of a folder of MVTec AD's layout ``train/good`` is taken,
         so that its defects are not learned.
-    size : tuple (height, width)
-        To which pictures will be resized.
     mode : {"color", "grey"}, default="color"
     verbose : int, default=0
         1 shows progress.
@@ -63,7 +68,7 @@ def training_pictures(
     Returns
     -------
     paths : list of Path
-        For :class:`skmmrr.preprocessing.LoadImages`.
+        For :class:`PictureDetector`.
     skipped : list of Finding
         With their errors.
 
@@ -73,38 +78,38 @@ def training_pictures(
         If there is no such folder, or no picture in it.
     """
     good = Path(folder) / "train" / "good"
-    return readable_pictures(good if good.is_dir() else folder, size, mode, verbose)
+    return readable_pictures(good if good.is_dir() else Path(folder), mode, verbose)
 
 
 def readable_pictures(
-    folder: str | os.PathLike[str],
-    size: tuple[int, int],
-    mode: str = "color",
-    verbose: int = 0,
+    folder: Path, mode: str = "color", verbose: int = 0
 ) -> tuple[list[Path], list[Finding]]:
     """As :func:`training_pictures`, of any folder as it is."""
-    paths, skipped = _files(Path(folder))
+    paths, skipped = _files(folder)
     sound = []
-    for path in tqdm(paths, "reading", disable=not verbose):
+    for path in tqdm(paths, "checking", disable=not verbose):
         try:
-            _read(path, size, mode)
+            read_image(path, None, mode)
+            _refuse_overlay(path)
             sound.append(path)
         except (ValueError, OSError) as error:
-            skipped.append(Finding(path, error=str(error)))
+            skipped.append(Finding(path, _kind(path, folder), error=str(error)))
     return sound, skipped
 
 
-def score_folder(detector: Any, folder: str | os.PathLike[str], verbose: int = 0) -> list[Finding]:
+def score_folder(
+    detector: PictureDetector, folder: str | os.PathLike[str], verbose: int = 0
+) -> list[Finding]:
     """Score all pictures of a folder, some at a time.
 
     Parameters
     ----------
-    detector : estimator of this library
-        Fitted on images; they tell the size and the channels that pictures are brought to.
+    detector : PictureDetector
+        Fitted.
     folder : path-like
         Searched with all folders in it. Of a folder of MVTec AD's layout ``test`` is taken.
     verbose : int, default=0
-        1 shows progress.
+        1 shows progress, with the time left.
 
     Returns
     -------
@@ -115,71 +120,107 @@ def score_folder(detector: Any, folder: str | os.PathLike[str], verbose: int = 0
     ------
     FileNotFoundError
         If there is no such folder, or no picture in it.
-    ValueError
-        If the detector was fitted on vectors, or on images of neither one nor three channels.
     """
-    folder = Path(folder)
-    if (folder / "test").is_dir() and (folder / "train").is_dir():
-        folder = folder / "test"
-    paths, findings = _files(folder)
-    starts = range(0, len(paths), _FILES_AT_A_TIME)
-    for start in tqdm(starts, "scoring", disable=not verbose):
-        found, images = read_pictures(detector, paths[start : start + _FILES_AT_A_TIME])
-        findings += _findings(detector, found, images)
-        findings += [Finding(p, error=e) for p, e in found.items() if e]
+    return inspect_for([], detector, folder, verbose)
+
+
+def inspect_folder(
+    detector: PictureDetector,
+    folder: str | os.PathLike[str],
+    *,
+    maps: bool = True,
+    verbose: int = 0,
+) -> Iterator[Finding]:
+    """Score the pictures of a folder one after the other, with their maps.
+
+    Parameters
+    ----------
+    detector : PictureDetector
+        Fitted.
+    folder : path-like
+        As of :func:`score_folder`.
+    maps : bool, default=True
+        Whether findings have maps and boxes, of a detector that has maps.
+    verbose : int, default=0
+        1 shows progress, with the time left.
+
+    Yields
+    ------
+    finding : Finding
+        Not in the order of the paths. Maps are not kept here: a folder may have more of them than
+        the memory.
+    """
+    check_is_fitted(detector)
+    folder = inspected_folder(folder)
+    paths, others = _files(folder)
+    yield from others
+    overlays = [path for path in paths if is_overlay(path)]
+    for path in overlays:
+        yield Finding(path, _kind(path, folder), error=_OVERLAY)
+    has_maps = maps and hasattr(detector, "anomaly_map")
+    paths = sorted(set(paths).difference(overlays))
+    for path, judged in detector.judge_files(paths, maps=has_maps, verbose=verbose):
+        kind = _kind(path, folder)
+        if isinstance(judged, Exception):
+            yield Finding(path, kind, error=str(judged))
+            continue
+        score, anomaly_map = judged
+        boxes: Sequence[Box] = ()
+        if anomaly_map is not None and detector.map_thresholds_ is not None:
+            boxes = abnormal_boxes(anomaly_map, detector.map_thresholds_)
+        p_value = float(detector._p_values(np.array([-score]))[0])
+        abnormal = score > -detector.offset_
+        yield Finding(path, kind, score, abnormal, p_value, "", anomaly_map, tuple(boxes))
+
+
+def inspect_for(
+    uses: Sequence[Callable[[Finding], object]],
+    detector: PictureDetector,
+    folder: str | os.PathLike[str],
+    verbose: int = 0,
+) -> list[Finding]:
+    """Hand each finding to all who use it; return them without maps, in the order of the paths."""
+    findings = []
+    for finding in inspect_folder(detector, folder, maps=bool(uses), verbose=verbose):
+        for use in uses:
+            use(finding)
+        findings.append(replace(finding, anomaly_map=None))
     return sorted(findings, key=lambda finding: finding.path)
 
 
-def read_pictures(detector: Any, paths: Sequence[Path]) -> tuple[dict[Path, str], NDArray[Any]]:
-    """Errors of pictures, empty where there is none, and the images of those."""
-    size, mode = taken_images(detector)
-    errors, images = {}, []
-    for path in paths:
-        try:
-            images.append(_read(path, size, mode))
-            errors[path] = ""
-        except (ValueError, OSError) as error:
-            errors[path] = str(error)
-    return errors, np.stack(images) if images else np.empty((0, *size), np.uint8)
+def inspected_folder(folder: str | os.PathLike[str]) -> Path:
+    """The folder that is searched: ``test`` of MVTec AD's layout."""
+    folder = Path(folder)
+    is_mvtec = (folder / "test").is_dir() and (folder / "train").is_dir()
+    return folder / "test" if is_mvtec else folder
 
 
-def _read(path: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
-    image = read_image(path, size, mode)
+def normal_kind(kinds: Sequence[str], named: str | None = None) -> str | None:
+    """The kind of the normal pictures: as named, or called good, normal or ok; None if none is."""
+    if named is not None:
+        if named not in kinds:
+            raise ValueError(f"There is no kind {named!r} of pictures, only {sorted(set(kinds))}.")
+        return named
+    return next((k for name in _NORMAL for k in kinds if k.lower().split("/")[-1] == name), None)
+
+
+_OVERLAY = "It is an overlay that skmmrr score wrote."
+
+
+def _refuse_overlay(path: Path) -> None:
     if is_overlay(path):
-        raise ValueError("It is an overlay that skmmrr score wrote.")
-    return image
+        raise ValueError(_OVERLAY)
 
 
-def taken_images(detector: Any) -> tuple[tuple[int, int], str]:
-    """Size and mode of the images that a detector was fitted on."""
-    check_is_fitted(detector)
-    shape = detector.image_shape_
-    if shape is None or shape[2] not in (1, 3):
-        raise ValueError(
-            f"This {type(detector).__name__} was fitted on "
-            + ("vectors" if shape is None else f"images of {shape[2]} channels")
-            + ", but pictures in a folder have one channel or three. Fit one with: skmmrr fit."
-        )
-    return shape[:2], "color" if shape[2] == 3 else "grey"
-
-
-def _findings(detector: Any, errors: dict[Path, str], images: NDArray[Any]) -> Iterator[Finding]:
-    if not len(images):
-        return
-    scores = -detector.score_samples(images)
-    p_values = np.full(len(images), np.nan)
-    if hasattr(detector, "calibration_scores_"):
-        p_values = detector.p_values(images)
-    sound = [path for path, error in errors.items() if not error]
-    for path, score, p_value in zip(sound, scores, p_values, strict=True):
-        yield Finding(path, float(score), bool(score > -detector.offset_), float(p_value))
+def _kind(path: Path, folder: Path) -> str:
+    return path.parent.relative_to(folder).as_posix()
 
 
 def _files(folder: Path) -> tuple[list[Path], list[Finding]]:
-    """Pictures by their extension, and all other files."""
-    paths = pictures_in(folder, "**/*")
+    """Pictures by their extension, and all other files; masks are neither."""
+    masks = folder / MASKS
+    paths = [path for path in pictures_in(folder, "**/*") if masks not in path.parents]
     files = {path for path in folder.glob("**/*") if not path.is_dir()}
-    others = sorted(files - set(paths))
-    return paths, [
-        Finding(p, error="Its extension is not of a picture format that is read.") for p in others
-    ]
+    others = sorted(path for path in files.difference(paths) if masks not in path.parents)
+    error = "Its extension is not of a picture format that is read."
+    return paths, [Finding(p, _kind(p, folder), error=error) for p in others]

@@ -9,6 +9,7 @@ _KINDS = {
     "model": rb'(?s).{8}\{"__metadata__":',  # safetensors: the length of a JSON text, and the text
     "ONNX model": rb"\x08[\x03-\x1f]",  # the version of ONNX
     "table of skmmrr score": rb'"?path"?,"?anomaly_score',
+    "table of skmmrr evaluate": rb'"?kind"?,"?pictures',
     "HTML page": rb"<!doctype html>",
 }
 

@@ -1,39 +1,50 @@
 """Where a picture is abnormal: boxes, and the map over the picture."""
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, PngImagePlugin
 from scipy import ndimage
 
-from skmmrr.plot._pyplot import pyplot
+Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom excluded
 
-_SHARE = 0.5  # of the highest value of a map: what is above belongs to a region
 _RED = (230, 30, 30)
 _MARK = ("Software", "skmmrr overlay")  # in the PNG, so it stays with the file wherever that goes
+# From the lowest unusual value to the highest drawn: red, green, blue, and opacity.
+_COLOURS = np.array(
+    [
+        (120, 28, 109, 0),
+        (165, 44, 96, 120),
+        (229, 92, 48, 170),
+        (252, 165, 10, 190),
+        (252, 255, 164, 210),
+    ]
+)
+_SATURATION = 2.0  # times the highest usual value
 
 
 def abnormal_boxes(
-    anomaly_map: NDArray[np.float64], size: tuple[int, int] | None = None, most: int = 5
-) -> list[tuple[int, int, int, int]]:
-    """Boxes around the regions of a map that reach half of its highest value.
+    anomaly_map: NDArray[np.floating], thresholds: tuple[float, float], most: int = 5
+) -> list[Box]:
+    """Boxes around the regions of a map that are above what normal pictures have.
 
     Parameters
     ----------
     anomaly_map : ndarray of shape (height, width)
-    size : tuple (height, width), default=None
-        Of the picture that the boxes are for, if it is not the map's.
+    thresholds : tuple (low, high) of float
+        A region is all that touches, be it at a corner, and is above `low`; it counts if it exceeds
+        `high` somewhere: hysteresis, as in Canny's edges. ``map_thresholds_`` of
+        :class:`PictureDetector` has both.
     most : int, default=5
         Boxes at most, those of the highest sums.
 
     Returns
     -------
     boxes : list of tuple (left, top, right, bottom)
-        In pixels, right and bottom excluded. They say where a picture is abnormal if it is, not
-        whether.
+        In pixels of the map, right and bottom excluded.
 
     Examples
     --------
@@ -41,33 +52,59 @@ def abnormal_boxes(
     >>> from skmmrr.inspection import abnormal_boxes
     >>> anomaly_map = np.zeros((8, 8))
     >>> anomaly_map[2:4, 1:6] = 1
-    >>> abnormal_boxes(anomaly_map, size=(80, 80))
-    [(10, 20, 60, 40)]
+    >>> anomaly_map[3, 3] = 5
+    >>> anomaly_map[7, 7] = 1
+    >>> abnormal_boxes(anomaly_map, thresholds=(0.5, 2))
+    [(1, 2, 6, 4)]
     """
-    if not anomaly_map.max() > 0:
-        return []
-    height, width = anomaly_map.shape
-    labels, n_regions = ndimage.label(anomaly_map >= _SHARE * anomaly_map.max(), np.ones((3, 3)))
-    sums = ndimage.sum_labels(anomaly_map, labels, np.arange(1, n_regions + 1))
-    down, right = (size[0] / height, size[1] / width) if size else (1.0, 1.0)
+    low, high = thresholds
+    labels, n_regions = ndimage.label(anomaly_map > low, np.ones((3, 3)))
+    regions = np.arange(1, n_regions + 1)
+    peaks = ndimage.maximum(anomaly_map, labels, regions)
+    sums = ndimage.sum_labels(anomaly_map, labels, regions)
     slices = ndimage.find_objects(labels)
-    chosen = [slices[i] for i in np.argsort(-sums, kind="stable")[:most]]
+    ranked = [i for i in np.argsort(-sums, kind="stable") if peaks[i] > high]
+    found = [slices[i] for i in ranked[:most]]
+    return [(int(x.start), int(y.start), int(x.stop), int(y.stop)) for y, x in found]
+
+
+def scale_boxes(boxes: Sequence[Box], shape: tuple[int, ...], size: tuple[int, ...]) -> list[Box]:
+    """Boxes in a map of a shape (height, width), as those in a picture of another size."""
+    down, right = size[0] / shape[0], size[1] / shape[1]
     return [
-        (
-            int(x.start * right),
-            int(y.start * down),
-            int(np.ceil(x.stop * right)),
-            int(np.ceil(y.stop * down)),
-        )
-        for y, x in chosen
+        (int(x0 * right), int(y0 * down), int(np.ceil(x1 * right)), int(np.ceil(y1 * down)))
+        for x0, y0, x1, y1 in boxes
     ]
+
+
+def heat(anomaly_map: NDArray[np.floating], thresholds: tuple[float, float]) -> Image.Image:
+    """A map in colours, transparent where normal pictures have such values.
+
+    Parameters
+    ----------
+    anomaly_map : ndarray of shape (height, width)
+    thresholds : tuple (low, high) of float
+        As of :func:`abnormal_boxes`: transparent up to `low`, brightest from twice `high` on,
+        whatever the pictures at hand have.
+
+    Returns
+    -------
+    heat : PIL.Image.Image
+        With opacity, of the map's size.
+    """
+    low, high = thresholds
+    span = max(_SATURATION * high - low, np.finfo(float).tiny)
+    share = np.clip((anomaly_map - low) / span, 0, 1)
+    stops = np.linspace(0, 1, len(_COLOURS))
+    channels = [np.interp(share, stops, channel) for channel in _COLOURS.T]
+    return Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8))
 
 
 def draw_overlay(
     picture: Image.Image,
-    anomaly_map: NDArray[np.float64],
-    scale: float,
-    boxes: list[tuple[int, int, int, int]] | None = None,
+    anomaly_map: NDArray[np.floating],
+    thresholds: tuple[float, float],
+    boxes: Sequence[Box] = (),
 ) -> Image.Image:
     """Lay a map over its picture, the more opaque the more abnormal, with boxes.
 
@@ -76,31 +113,20 @@ def draw_overlay(
     picture : PIL.Image.Image
     anomaly_map : ndarray of shape (height, width)
         Resized to the picture.
-    scale : float
-        The value of the map that is drawn brightest; one for all pictures makes them comparable.
-    boxes : list of tuple (left, top, right, bottom), default=None
+    thresholds : tuple (low, high) of float
+        Transparent up to `low`, brightest from twice `high` on.
+    boxes : sequence of tuple (left, top, right, bottom), default=()
         In the picture's pixels.
 
     Returns
     -------
     overlay : PIL.Image.Image
         In colour, of the picture's size.
-
-    Raises
-    ------
-    ImportError
-        If matplotlib is not installed.
     """
-    plt = pyplot("draw_overlay")
-    share: Any = np.clip(anomaly_map / max(scale, np.finfo(float).tiny), 0, 1)
-    heat = Image.fromarray((share * 255).astype(np.uint8)).resize(
-        picture.size, Image.Resampling.BILINEAR
-    )
-    colours = Image.fromarray((plt.get_cmap("inferno")(np.asarray(heat)) * 255).astype(np.uint8))
-    opacity = Image.fromarray((np.sqrt(np.asarray(heat) / 255) * 200).astype(np.uint8))
-    overlay = Image.composite(colours.convert("RGB"), picture.convert("RGB"), opacity)
+    layer = heat(anomaly_map, thresholds).resize(picture.size, Image.Resampling.BILINEAR)
+    overlay = Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
     pen, width = ImageDraw.Draw(overlay), max(1, round(min(picture.size) / 128))
-    for left, top, right, bottom in boxes or ():
+    for left, top, right, bottom in boxes:
         pen.rectangle((left, top, right - 1, bottom - 1), outline=_RED, width=width)
     return overlay
 

@@ -4,7 +4,7 @@ import pytest
 from sklearn.svm import OneClassSVM
 
 from skmmrr.benchmark import Candidate, find_detector
-from skmmrr.benchmark.detectors import DETECTOR_NAMES, as_candidates
+from skmmrr.benchmark.detectors import DETECTOR_NAMES, as_candidates, command_name
 from skmmrr.benchmark.experiments import EXPERIMENTS
 
 
@@ -43,3 +43,11 @@ def test_wrong_ones(detectors, error, message):
 @pytest.mark.parametrize("experiment", EXPERIMENTS.values())
 def test_experiments_name_detectors_without_clashes(experiment):
     assert as_candidates(experiment.detectors)
+
+
+def test_every_name_is_also_one_word():
+    words = [command_name(name) for name in DETECTOR_NAMES]
+    assert len(set(words)) == len(words)
+    assert not set("".join(words)) & set(" ,'_")
+    assert find_detector("mmrr-8-nodes").name == "MMRR, 8 nodes"
+    assert find_detector("2-nn").name == "2-NN"
