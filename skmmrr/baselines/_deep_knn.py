@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import OutlierMixin
 from sklearn.utils import gen_batches
 from torch import nn
 
 from skmmrr.baselines._features import BACKBONES, FeatureNetwork, load_backbone
-from skmmrr.baselines._nearest import nearest_distances
+from skmmrr.baselines._nearest import distances_to_others
 from skmmrr.core.base import BaseDetector
 from skmmrr.core.chunks import padded_chunks, rows_per_chunk, sample_chunks
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
@@ -44,7 +43,7 @@ _NARROWS_BY = 16  # the maps of a feature network soon have fewer elements than 
 _LEAST_SIZE = 512  # elements: small images go through a network 64 at a time on a CPU
 
 
-class DeepKNNDetector(OutlierMixin, BaseDetector):
+class DeepKNNDetector(BaseDetector):
     """Nearest neighbours in a feature space (DN2), or among pixels or vectors.
 
     The anomaly score is the mean distance to the nearest training samples, in the features of a
@@ -171,7 +170,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         input_size: int | None = None,
         image_shape: tuple[int, ...] | None = None,
         validation_fraction: float = 0.05,
-        contamination: float | str = "auto",
+        contamination: float | str | None = "auto",
         device: str = "auto",
         precision: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -197,7 +196,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         self._check_params()
         device = self._device()
         X = self._validate_X(X, reset=True)
-        held_out, fitted = self._hold_out(len(X), draw_seed(self.random_state))
+        fitted = self._fitted_rows(len(X), draw_seed(self.random_state))
         self.representation_ = Representation.fit(X, self.image_shape_)
         self.network_ = self._resolve_network()
         input_size = self.input_size if self.network_ is None else self.network_.input_size
@@ -208,10 +207,9 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         self.adjustment_ = None
         if self._adjusts():
             some = X[fitted[learning_images(len(fitted), X.shape[1])]]
-            skip = min(1, len(fitted) - 1)  # none its own neighbour
-            errors = {"distance": self._distances(some, skip).mean(axis=1)}
+            errors = {"distance": self._distances(some).mean(axis=1)}
             self.adjustment_ = ErrorAdjustment.fit(some, errors, self.representation_, device)
-        self._set_threshold(self._threshold_scores(X, held_out))
+        self._set_threshold(self._threshold_scores(X))
 
     def _check_params(self) -> None:
         owner = type(self).__name__
@@ -288,34 +286,26 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
 
     @property
     def n_neighbors_(self) -> int:
-        """Number of neighbours in use: `n_neighbors`, or all where fewer are fitted."""
+        """Number of neighbours in use: `n_neighbors`, or all others where fewer are fitted."""
         wanted = check_integer("n_neighbors", self.n_neighbors, type(self).__name__, minimum=1)
-        return min(wanted, len(self.features_))
+        return min(wanted, max(1, len(self.features_) - 1))
 
     # Scoring
 
-    def _score_samples(self, X: NDArray[Any], skip: int = 0) -> NDArray[np.float64]:
-        """Scores of samples, less the `skip` nearest neighbours."""
-        distances = self._distances(X, skip)
+    def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        distances = self._distances(X)
         if self._adjusts():
             adjustment = require_adjustment(self.adjustment_, type(self).__name__)
             distances *= adjustment.factors(X, "distance", self._device())[:, None]
         return -(distances**2 if self.squared else distances).mean(axis=1)
 
-    def _distances(self, X: NDArray[Any], skip: int) -> NDArray[np.float64]:
-        """To the nearest neighbours but the first `skip`, of shape (n, n_neighbors)."""
-        device = self._device()
-        n_neighbors = min(self.n_neighbors_ + skip, len(self.features_))
-        found = np.empty((len(X), n_neighbors - skip))
+    def _distances(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """To the nearest neighbours, of shape (n, n_neighbors); none is a sample's own."""
+        device, k = self._device(), self.n_neighbors_
+        found = np.empty((len(X), k))
         for block in gen_batches(len(X), _BLOCK):
-            features = self._features(X[block])
-            nearest = nearest_distances(features, self.features_, n_neighbors, device)
-            found[block] = nearest[:, skip:]
+            found[block] = distances_to_others(self._features(X[block]), self.features_, k, device)
         return found
-
-    def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Scores of the samples of the fit, none its own neighbour."""
-        return self._score_samples(self._validate_X(X, reset=False), skip=1)
 
     def _features(self, X: NDArray[Any]) -> NDArray[np.float32]:
         """Features of samples, in chunks of one constant shape; of unit length if asked for."""

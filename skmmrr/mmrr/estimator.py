@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import OutlierMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
-from skmmrr.core.base import BaseDetector
+from skmmrr.core.base import NetworkDetector
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
 from skmmrr.core.devices import (
     TRAINING_PRECISIONS,
@@ -37,7 +36,7 @@ from skmmrr.representation import Samples
 _ADJUSTING: tuple[str, int] = ("gauss-legendre", 8)  # levels that say what errors are usual
 
 
-class MMRRDetector(OutlierMixin, BaseDetector):
+class MMRRDetector(NetworkDetector):
     r"""Multi-Level Masking and Restoration with Refinement, an anomaly detector.
 
     Learns from normal samples to restore them from what a learned mask leaves of them, at every
@@ -200,8 +199,7 @@ class MMRRDetector(OutlierMixin, BaseDetector):
     """
 
     _GROUPS: ClassVar = {"network": Network, "training": Training}
-    _ALWAYS_HOLDS_OUT = True
-    _KEEPS: ClassVar = BaseDetector._KEEPS | {
+    _KEEPS: ClassVar = NetworkDetector._KEEPS | {
         "spec_": record(MMRRSpec),
         "network_": Weights(),
         "history_": HISTORY,
@@ -230,7 +228,7 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         downsample: int | None = None,
         max_iter: int | tuple[int, int] | None = None,
         validation_fraction: float = 0.05,
-        contamination: float | str = "auto",
+        contamination: float | str | None = "auto",
         device: str = "auto",
         precision: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -274,7 +272,7 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
             self.adjustment_ = self._learned_adjustment(X) if self._adjusts() else None
-            self._set_threshold(self._threshold_scores(X, held_out))
+            self._set_threshold(self._threshold_scores(X, refits=not interrupt.answered))
 
     def _check_params(self) -> None:
         owner, remedy = type(self).__name__, "None chooses from the data."
