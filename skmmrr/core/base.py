@@ -5,11 +5,12 @@ import math
 import os
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import false_discovery_control, rankdata
+from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -42,6 +43,7 @@ _AUTO_CONTAMINATION = 0.05
 _MOST_SCORED = 1000  # samples that set the automatic threshold: their 5% quantile is good to 0.7%
 _ENOUGH_HELD_OUT = 100  # samples that set the threshold of networks: a tenth is good to 3%
 _REFIT_FRACTION = 0.2  # that refits of networks hold out, where the validation samples are fewer
+_DECILES = (0.1, 0.5, 0.9)
 _ROUNDING = 1e-9  # a rate of 1/49 times 49 samples is a hair below 1
 
 
@@ -345,6 +347,7 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         >>> detector = detector.calibrate(rng.normal(size=(500, 2)))
         >>> X = np.concatenate([rng.normal(size=(90, 2)), rng.normal(5, 1, size=(10, 2))])
         >>> np.flatnonzero(detector.flag(X, fdr=0.1))
+        array([65, 82, 90, 91, 92, 93, 94, 95, 96, 97, 98, 99])
         """
         check_real("fdr", fdr, f"{type(self).__name__}.flag", 0, 1)
         return np.asarray(false_discovery_control(self.p_values(X)) <= fdr)
@@ -531,7 +534,11 @@ class NetworkDetector(BaseDetector):
     """
 
     novelty: ClassVar[bool] = True
-    _held_out_scores: NDArray[np.float64]  # of the last fit
+    _KEEPS: ClassVar[dict[str, Kind]] = BaseDetector._KEEPS | {
+        "held_out_scores_": Lacking(Array("f8", 1))
+    }
+
+    held_out_scores_: NDArray[np.float64]
 
     def fit_predict(self, X: ArrayLike, y: Any = None, **kwargs: Any) -> NDArray[np.int64]:
         """Fit, and tell anomalies among the samples of the fit.
@@ -557,18 +564,34 @@ class NetworkDetector(BaseDetector):
 
     def _threshold_scores(self, X: NDArray[Any], refits: bool = True) -> NDArray[np.float64]:
         """Scores of samples that did not train, in the end of a fit; without `refits` but few."""
-        seed, scores = self._fitted_seed(), []
-        if self.contamination is not None:
-            held_out = self._split(len(X), seed)[0][:_MOST_SCORED]
-            scores.append(self._score_samples(X[np.sort(held_out)]))
-            while refits and sum(map(len, scores)) < _ENOUGH_HELD_OUT and len(X) > 2:
-                seed += 1
-                scores.append(self._refitted_scores(X, seed))
-        self._held_out_scores = np.concatenate([np.empty(0), *scores])
-        return self._held_out_scores
+        if self.contamination is None:
+            return np.empty(0)
+        scores = self._scores_of(X, trained=False)
+        if refits and len(X) > 2:
+            more = self._refitted_scores(X, _ENOUGH_HELD_OUT - len(scores))
+            scores = np.concatenate([scores, *more])
+        self.held_out_scores_ = np.sort(scores)
+        return self.held_out_scores_
 
-    def _refitted_scores(self, X: NDArray[Any], seed: int) -> NDArray[np.float64]:
-        """Scores of what another fit holds out."""
+    def _scores_of(self, X: NDArray[Any], trained: bool) -> NDArray[np.float64]:
+        """Scores of samples of the fit: of those that trained, or of those that did not."""
+        rows = self._split(len(X), self._fitted_seed())[int(trained)]
+        return self._score_samples(X[np.sort(rows[:_MOST_SCORED])])
+
+    def _refitted_scores(self, X: NDArray[Any], wanted: int) -> Iterator[NDArray[np.float64]]:
+        """Scores of samples that further fits hold out, as many as are wanted or some more."""
+        if wanted > 0:
+            own = self._scores_of(X, trained=True)
+        seed = self._fitted_seed()
+        while wanted > 0:
+            seed += 1
+            again = self._refitted(X, seed)
+            trained, held_out = (again._scores_of(X, trained=t) for t in (True, False))
+            yield aligned(held_out, trained, own)
+            wanted -= len(held_out)
+
+    def _refitted(self, X: NDArray[Any], seed: int) -> Self:
+        """A fit without a threshold that holds out more, and others."""
         again = self._unfitted()
         again.image_shape = self.image_shape_
         again.contamination, again.random_state = None, seed
@@ -576,23 +599,34 @@ class NetworkDetector(BaseDetector):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             again._fit(X)
-        held_out = again._split(len(X), again._fitted_seed())[0]
-        return again._score_samples(X[np.sort(held_out)])
+        return again
 
     def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Scores of all samples of the fit.
-
-        Those that trained have, in their order, the quantiles of the scores of those that did not.
-        """
+        """Scores of the samples of the fit; of those that trained on the scale of the others."""
         scores = self.score_samples(X)
         trained = self._split(len(scores), self._fitted_seed())[1]
-        ranks = (rankdata(scores[trained]) - 0.5) / len(trained)
-        scores[trained] = np.quantile(self._held_out_scores, ranks)
+        scores[trained] = aligned(scores[trained], scores[trained], self.held_out_scores_)
         return scores
 
     def _fitted_seed(self) -> int:
         fitted: Any = self
         return int(fitted.spec_.seed)
+
+
+def aligned(
+    scores: NDArray[np.float64], own: NDArray[np.float64], others: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Scores on another scale, where the deciles 1, 5 and 9 of `own` are those of `others`.
+
+    It is linear below and above the middle one. Fits with different seeds and samples score on
+    scales that differ by some percent, which moves a threshold as much as too few samples do.
+    """
+    low, middle, high = np.quantile(own, _DECILES)
+    others_low, others_middle, others_high = np.quantile(others, _DECILES)
+    below = (others_middle - others_low) / (middle - low) if middle > low else 1.0
+    above = (others_high - others_middle) / (high - middle) if high > middle else 1.0
+    off = scores - middle
+    return np.asarray(others_middle + off * np.where(off < 0, below, above))
 
 
 def _has_both_kinds(y: ArrayLike) -> bool:

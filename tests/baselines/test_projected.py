@@ -138,8 +138,8 @@ def test_kde_scores_a_fitted_sample_by_the_others(images):
         assert_allclose(detector.score_samples(X[i : i + 1]), expected)
 
 
-@pytest.mark.parametrize("factor", [1, 8, 30])
-def test_ocsvm_scores_a_support_vector_much_as_a_machine_without_it(factor):
+@pytest.mark.parametrize("factor", [4, 8, 30])
+def test_ocsvm_scores_a_support_vector_as_a_machine_without_it_would_nearly(factor):
     X = np.random.default_rng(0).normal(size=(150, 4))
     gamma = factor / X.var(axis=0).sum()
     machine = SupportVectorMachine.fit(X, 0.2, gamma)
@@ -150,8 +150,10 @@ def test_ocsvm_scores_a_support_vector_much_as_a_machine_without_it(factor):
             for i in range(len(X))
         ]
     )
-    off = np.abs(machine.score_samples(X) - without * len(X) / (len(X) - 1))
-    assert np.median(off) < 0.25 * np.median(np.abs(plain - without))
+    scores = machine.score_samples(X)
+    assert np.corrcoef(scores, without)[0, 1] > 0.95 > 0.5 > np.corrcoef(plain, without)[0, 1]
+    assert 0.05 < np.mean(without < np.quantile(scores, 0.1)) < 0.15
+    assert np.mean(without < np.quantile(plain, 0.1)) > 0.6
 
 
 def test_ocsvm_with_one_support_vector_scores_it_by_itself():

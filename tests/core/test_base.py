@@ -1,7 +1,5 @@
 """Thresholds that every detector shares: by contamination, and conformal."""
 
-from contextlib import nullcontext
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -141,31 +139,31 @@ def test_the_share_is_that_of_new_samples_and_of_those_of_the_fit(
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_networks_set_the_threshold_by_samples_that_did_not_train():
     rng = np.random.default_rng(0)
-    X, new = rng.normal(size=(160, 20)), rng.normal(size=(2000, 20))
+    mixing = rng.normal(size=(3, 8))
+    X, new = (rng.normal(size=(n, 3)) @ mixing + rng.normal(size=(n, 8)) for n in (240, 2000))
     detector = MMRRDetector(4, contamination=0.1, max_iter=300, random_state=0)
     labels = detector.fit_predict(X)
-    assert (labels == -1).sum() == 16
+    assert (labels == -1).sum() == 24
     in_sample = np.quantile(detector.score_samples(X), 0.1)
-    assert (detector.score_samples(new) < in_sample).mean() > 0.2  # what the training has spoiled
-    assert 0.04 < (detector.predict(new) == -1).mean() < 0.15
+    assert (detector.score_samples(new) < in_sample).mean() > 0.15  # what the training has spoiled
+    assert 0.05 < (detector.predict(new) == -1).mean() < 0.15
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(("n", "n_scores"), [(40, 2 + 13 * 8), (500, 25 + 100), (2200, 110)])
 def test_networks_are_fitted_again_until_enough_was_held_out(n, n_scores):
     X = np.random.default_rng(0).normal(size=(n, 3))
     detector = MMRRDetector(2, network=Network(width=4), max_iter=1, random_state=0)
-    with pytest.warns(match="did not fall") if n == 40 else nullcontext():
-        detector.fit(X)
-    assert len(detector._held_out_scores) == n_scores
+    assert len(detector.fit(X).held_out_scores_) == n_scores
 
 
 def test_without_a_threshold_nothing_is_predicted_until_it_is_calibrated():
     X = np.random.default_rng(0).normal(size=(100, 2))
     detector = KDEDetector(contamination=None).fit(X)
     assert np.isfinite(detector.score_samples(X)).all()
-    with pytest.raises(NotFittedError, match="contamination=None .* calibrate"):
+    with pytest.raises(NotFittedError, match=r"contamination=None .* calibrate"):
         detector.predict(X)
-    with pytest.raises(ValueError, match="contamination=None .* false_positive_rate"):
+    with pytest.raises(ValueError, match=r"contamination=None .*false_positive_rate"):
         detector.calibrate(X)
     detector.calibrate(X, false_positive_rate=0.1)
     assert (detector.predict(X) == -1).sum() == 9
@@ -199,7 +197,7 @@ def test_flags_are_benjamini_and_hochbergs(detector):
 
 @pytest.mark.parametrize("fdr", [0, 1, "half"])
 def test_bad_false_discovery_rates(detector, fdr):
-    with pytest.raises((ValueError, TypeError), match="'fdr' of KDEDetector.flag"):
+    with pytest.raises((ValueError, TypeError), match=r"'fdr' of KDEDetector\.flag"):
         detector.flag([[0.0, 0.0]], fdr=fdr)
 
 
@@ -208,7 +206,7 @@ def test_bad_false_discovery_rates(detector, fdr):
 
 @pytest.mark.parametrize("y", [[1, -1, 1], [0, 1, 1], [True, False, True]])
 def test_labels_of_both_kinds_are_refused_where_they_would_not_count(detector, y):
-    with pytest.raises(ValueError, match=r"KDEDetector.score .* SCORERS\[\"roc_auc\"\]"):
+    with pytest.raises(ValueError, match=r"KDEDetector\.score .*SCORERS"):
         detector.score(np.zeros((3, 2)), y)
 
 
