@@ -526,8 +526,8 @@ class NetworkDetector(BaseDetector):
     -----
     Networks know the samples that trained them, and score them higher than new ones. The threshold
     is that of samples that were held out: of the fit's own validation samples and, where those are
-    fewer than 100, of the validation samples of further fits, which hold out a fifth. Each ``_fit``
-    calls ``_split``, and its ``spec_`` has the `seed` of that.
+    fewer than 100, of the validation samples of at most five further fits, which hold out a fifth.
+    Each ``_fit`` calls ``_split``, and its ``spec_`` has the `seed` of that.
 
     As for :class:`sklearn.neighbors.LocalOutlierFactor` with ``novelty=True``, ``predict`` is for
     new samples; ``fit_predict`` is for those of the fit.
@@ -568,7 +568,7 @@ class NetworkDetector(BaseDetector):
             return np.empty(0)
         scores = self._scores_of(X, trained=False)
         if refits and len(X) > 2:
-            more = self._refitted_scores(X, _ENOUGH_HELD_OUT - len(scores))
+            more = self._refitted_scores(X, min(_ENOUGH_HELD_OUT, len(X)) - len(scores))
             scores = np.concatenate([scores, *more])
         self.held_out_scores_ = np.sort(scores)
         return self.held_out_scores_

@@ -150,7 +150,7 @@ def test_networks_set_the_threshold_by_samples_that_did_not_train():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(("n", "n_scores"), [(40, 2 + 13 * 8), (500, 25 + 100), (2200, 110)])
+@pytest.mark.parametrize(("n", "n_scores"), [(40, 2 + 5 * 8), (500, 25 + 100), (2200, 110)])
 def test_networks_are_fitted_again_until_enough_was_held_out(n, n_scores):
     X = np.random.default_rng(0).normal(size=(n, 3))
     detector = MMRRDetector(2, network=Network(width=4), max_iter=1, random_state=0)
