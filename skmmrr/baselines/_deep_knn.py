@@ -80,12 +80,13 @@ class DeepKNNDetector(BaseDetector):
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
     validation_fraction : float, default=0.05
-        Share of the training samples that set the threshold instead of being neighbours, where
-        `contamination` is "auto".
-    contamination : "auto" or float, default="auto"
-        Where the threshold is. "auto" is for clean training data: the 5% quantile of the scores of
-        the held-out normal samples, at most 1,000 of them. A float in (0, 0.5] is that quantile of
-        the scores of all training samples, each of which is its own nearest neighbour.
+        Share of the training samples that are not fitted where `contamination` is "auto"; they set
+        the threshold with the others.
+    contamination : "auto", float or None, default="auto"
+        Share of normal samples that are flagged: the threshold is that quantile of the scores of
+        the training samples, each scored without itself, as it is by ``predict`` too. A float in
+        (0, 0.5] takes all of them; "auto", for clean training data, is 5% of at most 1,000 of
+        them. None sets no threshold: ``predict`` asks for ``calibrate``.
     device : str or torch.device, default="auto"
         For the network and the search; "auto" is a GPU where there is one, else the CPU. May be
         set after fit.

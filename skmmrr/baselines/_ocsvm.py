@@ -105,12 +105,13 @@ class OCSVMDetector(ProjectedDetector):
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
     validation_fraction : float, default=0.05
-        Share of the training samples that set the threshold instead of being fitted, where
-        `contamination` is "auto".
-    contamination : "auto" or float, default="auto"
-        Where the threshold is. "auto" is for clean training data: the 5% quantile of the scores of
-        the held-out normal samples, at most 1,000 of them. A float in (0, 0.5] is that quantile of
-        the scores of all training samples, which are all fitted.
+        Share of the training samples that are not fitted where `contamination` is "auto"; they set
+        the threshold with the others.
+    contamination : "auto", float or None, default="auto"
+        Share of normal samples that are flagged: the threshold is that quantile of the scores of
+        the training samples, each scored without itself, as it is by ``predict`` too. A float in
+        (0, 0.5] takes all of them; "auto", for clean training data, is 5% of at most 1,000 of
+        them. None sets no threshold: ``predict`` asks for ``calibrate``.
     random_state : int, RandomState instance or None, default=None
         Seed of the split.
 

@@ -209,7 +209,7 @@ class RotationAutoencoderDetector(NetworkDetector):
         constant.
     validation_fraction : float, default=0.05
         Share of the training samples that choose the best weights instead of training them.
-    contamination : "auto" or float, default="auto"
+    contamination : "auto", float or None, default="auto"
         Where the threshold is, as in :class:`skmmrr.MMRRDetector`.
     device : str or torch.device, default="auto"
         "auto" is a GPU where there is one, else the CPU. May be set after fit.
@@ -235,6 +235,8 @@ class RotationAutoencoderDetector(NetworkDetector):
         ``decision_function`` is ``score_samples`` minus this.
     threshold_params_ : dict
         The scoring parameters that `offset_` belongs to.
+    held_out_scores_ : ndarray of float64 of shape (n_held_out,)
+        As in :class:`skmmrr.MMRRDetector`.
     history_ : dict of str to dict of str to ndarray
         For the one phase, "training": ``step``, ``train_loss`` (mean since the last validation),
         ``validation_loss`` and ``learning_rate``.

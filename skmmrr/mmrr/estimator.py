@@ -113,10 +113,13 @@ class MMRRDetector(NetworkDetector):
         and the level power of `training`.
     validation_fraction : float, default=0.05
         Share of the training samples that choose the best weights instead of training them.
-    contamination : "auto" or float, default="auto"
-        Where the threshold is. "auto" is for clean training data: the 5% quantile of the scores of
-        the held-out normal samples, at most 1,000 of them. A float in (0, 0.5] is that quantile of
-        the scores of all training samples, as in scikit-learn; all of them are scored for it.
+    contamination : "auto", float or None, default="auto"
+        Share of new normal samples that ``predict`` flags: the threshold is that quantile of the
+        scores of samples that did not train, a float in (0, 0.5], or 5% for "auto". Those are the
+        validation samples. Where they are fewer than 100, further fits hold out a fifth each until
+        there are 100: one such fit for 400 samples and more, five at the most, none from 2,000 on.
+        Training samples score higher than new ones; ``fit_predict`` flags the share of them. None
+        sets no threshold, and spares those fits: ``predict`` asks for :meth:`calibrate`.
     device : str or torch.device, default="auto"
         "auto" is a GPU where there is one, else the CPU. May be set after fit.
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
@@ -140,6 +143,8 @@ class MMRRDetector(NetworkDetector):
         ``decision_function`` is ``score_samples`` minus this.
     threshold_params_ : dict
         The scoring parameters that `offset_` belongs to.
+    held_out_scores_ : ndarray of float64 of shape (n_held_out,)
+        Scores of samples that did not train, which `offset_` is a quantile of, in rising order.
     history_ : dict of str to dict of str to ndarray
         For each phase, "restoration" and "refinement": ``step``, ``train_loss`` (mean since the
         last validation), ``validation_loss`` and ``learning_rate``.
