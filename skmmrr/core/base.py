@@ -495,7 +495,7 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
                 value.check(owner)
         check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
         if not (self.contamination is None or self.contamination == "auto"):
-            remedy = "It is the share of normal samples to flag; 'auto' and None are allowed too."
+            remedy = "It is the share of normal samples to flag; 'auto' is allowed too, and None."
             check_real("contamination", self.contamination, owner, 0, 0.5, remedy, bounds="(]")
 
     def _resolve_image_shape(self, found: ImageShape | None, n_features: int) -> ImageShape | None:
