@@ -110,8 +110,8 @@ def test_thresholds(load):
 
 def test_trimming(load, tmp_path):
     rng = np.random.default_rng(0)
-    X = np.concatenate([rng.normal(size=(300, 3)), rng.normal(4, 0.1, size=(40, 3))])
-    np.savez(tmp_path / "blobs.npz", X=X, y=np.repeat([0, 1], [300, 40]))
+    X = np.concatenate([rng.normal(size=(300, 3)), rng.normal(4, 0.1, size=(20, 3))])
+    np.savez(tmp_path / "blobs.npz", X=X, y=np.repeat([0, 1], [300, 20]))
     (row,) = load("contaminated").measure_trimming([tmp_path / "blobs.npz"], seeds=[0])
     assert list(row) == columns("contaminated")
     assert float(row["2-NN"]) < 0.5 < 0.95 < float(row["2-NN, trimmed"])
