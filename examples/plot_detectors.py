@@ -6,10 +6,10 @@ All detectors on one digit, side by side
 Every detector of the library learns the same digit from the same hundred images of
 scikit-learn's own data, and scores the same unseen ones. The histograms show how far each keeps
 the digit and the others apart, and where its threshold lies. That is meant to let 95% of normal
-images pass, but rests on the 5% of the training images that were held out: six here, which is few.
-``calibrate`` takes more where there are more.
+images pass, and is set by all training images, each scored as if it had not been learned; of a
+hundred it may be some percent off. ``calibrate`` takes more where there are more.
 
-It takes one to two minutes on two cores, and ``pip install ".[plot,backbones]"`` before.
+It takes some minutes on two cores, and ``pip install ".[plot,backbones]"`` before.
 """
 
 # %%

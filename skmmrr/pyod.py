@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from skmmrr import baselines
-from skmmrr.core.base import BaseDetector
+from skmmrr.core.base import BaseDetector, NetworkDetector
 from skmmrr.core.groups import ParameterGroups
 from skmmrr.mmrr.estimator import MMRRDetector
 
@@ -46,7 +46,9 @@ class PyODAdapter(ParameterGroups, PyODBaseDetector):
     detector_ : estimator
         The fitted detector inside, for what PyOD does not have, such as ``anomaly_map``.
     decision_scores_ : ndarray of shape (n_samples,)
-        Anomaly scores of the training samples; KDE's and KNN's as if each had not been fitted.
+        Anomaly scores of the training samples, each as if it had not been fitted, so that
+        `threshold_` is one for new samples. Those that trained networks have, in their order, the
+        quantiles of the scores of samples that were held out.
     threshold_ : float
         Scores above it are abnormal.
     labels_ : ndarray of int of shape (n_samples,)
@@ -82,9 +84,8 @@ class PyODAdapter(ParameterGroups, PyODBaseDetector):
     def _fit(self, X: ArrayLike, y: Any) -> None:
         self._set_n_classes(y)
         own = {name: getattr(self, name) for name in signature(self._detector_class).parameters}
-        # A float fits all samples; a network holds out some in any case, and would score all twice.
-        holds_out = self._detector_class._ALWAYS_HOLDS_OUT
-        own["contamination"] = "auto" if holds_out else _CONTAMINATION
+        networks = issubclass(self._detector_class, NetworkDetector)
+        own["contamination"] = "auto" if networks else None  # held-out samples correct the others
         with warnings.catch_warnings():  # the threshold inside is not used
             warnings.filterwarnings("ignore", "All .* samples that set the threshold")
             self.detector_ = self._detector_class(**own).fit(X)

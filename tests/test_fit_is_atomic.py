@@ -29,8 +29,17 @@ from skmmrr.core.training import TrainingInterrupted
 PACKAGE = str(Path(skmmrr.__file__).parent)
 
 DETECTORS = [
-    MMRRDetector(2, backbone="mlp", network=Network(width=8), max_iter=4, random_state=0),
-    RotationAutoencoderDetector(max_iter=2, training=Training(batch_size=8), random_state=0),
+    MMRRDetector(
+        2,
+        backbone="mlp",
+        network=Network(width=8),
+        max_iter=4,
+        validation_fraction=0.5,  # one refit for the threshold
+        random_state=0,
+    ),
+    RotationAutoencoderDetector(
+        max_iter=2, training=Training(batch_size=8), validation_fraction=0.5, random_state=0
+    ),
     DeepKNNDetector(adjust=True, random_state=0),
     KDEDetector(random_state=0),
     OCSVMDetector(contamination=0.1, random_state=0),
@@ -92,7 +101,7 @@ def test_an_error_at_any_statement_of_a_refit_leaves_the_detector_of_before(dete
     X, other, test = data
     detector = clone(detector).fit(X)
     scores, offset, attributes = detector.score_samples(test), detector.offset_, set(vars(detector))
-    for number in statements(detector, other, n=60):
+    for number in statements(detector, other, n=50):
         with pytest.raises(MemoryError, match="injected"):
             run_to_line(number, out_of_memory, lambda: detector.fit(other))
         assert set(vars(detector)) == attributes

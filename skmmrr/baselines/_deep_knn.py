@@ -5,14 +5,13 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import OutlierMixin
 from sklearn.utils import gen_batches
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skmmrr.baselines._coreset import greedy_coreset
-from skmmrr.baselines._nearest import nearest_distances
+from skmmrr.baselines._nearest import distances_to_others, nearest_distances
 from skmmrr.core.base import BaseDetector
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
 from skmmrr.core.devices import PRECISIONS, resolve_device
@@ -26,9 +25,10 @@ from skmmrr.representation import Representation
 
 _BLOCK_ELEMENTS = 2**24  # of samples whose features are in memory at a time, beside the fit's
 _MOST_IN_BLOCK = 8192  # samples
+_HELD_OUT = 0.2  # share of the pictures that set the threshold of patches
 
 
-class DeepKNNDetector(OutlierMixin, BaseDetector):
+class DeepKNNDetector(BaseDetector):
     """Nearest neighbours in a feature space (DN2), among patches, or among pixels or vectors.
 
     The anomaly score is the mean distance to the nearest training samples, in the features of a
@@ -81,13 +81,14 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
     validation_fraction : float, default=0.05
-        Share of the training samples that set the threshold instead of being neighbours, where
-        `contamination` is "auto".
-    contamination : "auto" or float, default="auto"
-        Where the threshold is. "auto" is for clean training data: the 5% quantile of the scores of
-        the held-out normal samples, at most 1,000 of them. A float in (0, 0.5] is that quantile of
-        the scores of all training samples, each of which is its own nearest neighbour; of patches,
-        of the held-out ones.
+        Share of the training samples that are not fitted where `contamination` is "auto"; they set
+        the threshold with the others.
+    contamination : "auto", float or None, default="auto"
+        Share of normal samples that are flagged: the threshold is that quantile of the scores of
+        the training samples, each scored without itself, as it is by ``predict`` too. A float in
+        (0, 0.5] takes all of them; "auto", for clean training data, is 5% of at most 1,000 of
+        them. Patches are held out instead, a fifth of the pictures, or `validation_fraction` where
+        that is more. None sets no threshold: ``predict`` asks for ``calibrate``.
     device : str or torch.device, default="auto"
         For the network and the search; "auto" is a GPU where there is one, else the CPU. May be
         set after fit.
@@ -171,7 +172,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         adjust: bool = False,
         image_shape: tuple[int, ...] | None = None,
         validation_fraction: float = 0.05,
-        contamination: float | str = "auto",
+        contamination: float | str | None = "auto",
         device: str = "auto",
         precision: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -200,7 +201,9 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         self._check_params()
         X = self._validate_X(X, reset=True)
         seed = draw_seed(self.random_state)
-        held_out, fitted = self._hold_out(len(X), seed)
+        held_out, fitted = self._split(len(X), seed)
+        if not self.patches:
+            fitted = self._fitted_rows(len(X), seed)
         shape, options, owner = self.image_shape_, self.feature_maps, type(self).__name__
         given = self.features is not None
         unit = given if self.normalize is None else self.normalize
@@ -209,11 +212,11 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         )
         self.patch_representation_ = None
         if self.patches:
-            self.features_ = self._bank(X[fitted], seed)
+            self.features_ = self._bank(X[np.sort(fitted)], seed)
         else:
             self.features_ = self._fitted_features(X, fitted)
         self.adjustment_ = self._learned_adjustment(X, fitted) if self._adjusts() else None
-        self._set_threshold(self._threshold_scores(X, held_out))
+        self._set_threshold(self._threshold_scores(X[np.sort(held_out)] if self.patches else X))
 
     def _check_params(self) -> None:
         owner = type(self).__name__
@@ -235,16 +238,11 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         check_option("precision", self.precision, owner, PRECISIONS)
         super()._check_params()
 
-    def _hold_out(self, n_samples: int, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    def _held_out_share(self) -> float:
+        """A bank knows its patches: the threshold of patches needs pictures that are not in it."""
         if not self.patches:
-            return super()._hold_out(n_samples, seed)
-        held_out, fitted = self._split(n_samples, seed)
-        return held_out, np.sort(fitted)
-
-    def _threshold_scores(self, X: NDArray[Any], held_out: NDArray[np.intp]) -> NDArray[np.float64]:
-        if not self.patches:
-            return super()._threshold_scores(X, held_out)
-        return self._score_samples(X[np.sort(held_out)])
+            return super()._held_out_share()
+        return 0.0 if self.contamination is None else max(_HELD_OUT, self.validation_fraction)
 
     def _bank(self, X: NDArray[Any], seed: int) -> NDArray[np.float32]:
         """A coreset of the patches of all training pictures."""
@@ -271,8 +269,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
 
     def _learned_adjustment(self, X: NDArray[Any], fitted: NDArray[np.intp]) -> ErrorAdjustment:
         some = X[fitted[learning_images(len(fitted), X.shape[1])]]
-        skip = min(1, len(fitted) - 1)  # none its own neighbour
-        errors = {"distance": self._distances(some, skip).mean(axis=1)}
+        errors = {"distance": self._distances(some).mean(axis=1)}
         return ErrorAdjustment.fit(some, errors, self.extractor_.representation, self._device())
 
     # Files
@@ -296,12 +293,12 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
 
     @property
     def n_neighbors_(self) -> int:
-        """Number of neighbours in use: `n_neighbors`, or all where fewer are fitted."""
+        """Number of neighbours in use: `n_neighbors`, or all others where fewer are fitted."""
         wanted = self.n_neighbors
         if wanted is None:
             wanted = 1 if self.extractor_.maps else 2
         wanted = check_integer("n_neighbors", wanted, type(self).__name__, minimum=1)
-        return min(wanted, len(self.features_))
+        return min(wanted, max(1, len(self.features_) - 1))
 
     # Scoring
 
@@ -325,13 +322,12 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         maps = [self.extractor_.to_pictures(self._patch_grid(X[b])) for b in self._blocks(X)]
         return torch.cat(maps).numpy()
 
-    def _score_samples(self, X: NDArray[Any], skip: int = 0) -> NDArray[np.float64]:
-        """Scores of samples, less the `skip` nearest neighbours."""
+    def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
         if self.extractor_.maps:
             share = self._top_share()
             tops = [mean_of_top(self._patch_grid(X[block]), share) for block in self._blocks(X)]
             return -torch.cat(tops).numpy()
-        distances = self._distances(X, skip)
+        distances = self._distances(X)
         if self._adjusts():
             adjustment = require_adjustment(self.adjustment_, type(self).__name__)
             distances *= adjustment.factors(X, "distance", self._device())[:, None]
@@ -348,20 +344,13 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         found: NDArray[np.float64] = (distances**2 if self.squared else distances).mean(axis=1)
         return found
 
-    def _distances(self, X: NDArray[Any], skip: int) -> NDArray[np.float64]:
-        """To the nearest neighbours but the first `skip`, of shape (n, n_neighbors)."""
-        device = self._device()
-        n_neighbors = min(self.n_neighbors_ + skip, len(self.features_))
-        found = np.empty((len(X), n_neighbors - skip))
+    def _distances(self, X: NDArray[Any]) -> NDArray[np.float64]:
+        """To the nearest neighbours, of shape (n, n_neighbors); none is a sample's own."""
+        device, k = self._device(), self.n_neighbors_
+        found = np.empty((len(X), k))
         for block in gen_batches(len(X), _MOST_IN_BLOCK):
-            features = self._rows(X[block])
-            nearest = nearest_distances(features, self.features_, n_neighbors, device)
-            found[block] = nearest[:, skip:]
+            found[block] = distances_to_others(self._rows(X[block]), self.features_, k, device)
         return found
-
-    def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Scores of the samples of the fit, none its own neighbour."""
-        return self._score_samples(self._validate_X(X, reset=False), skip=1)
 
     def _patches(self, rows: NDArray[Any]) -> NDArray[np.float32]:
         """Standardised patches of maps, of shape (n * height * width, channels)."""

@@ -1,14 +1,16 @@
 """The kernel density estimate of the papers' tables."""
 
+import math
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from sklearn.base import OutlierMixin, clone
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+from scipy.special import logsumexp
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neighbors import KernelDensity
 
-from skmmrr.baselines._projected import ProjectedDetector
+from skmmrr.baselines._projected import ProjectedDetector, own_points
 from skmmrr.core.kinds import Array, Kind, Made, Real, require
 from skmmrr.core.seeds import numpy_generator
 from skmmrr.core.validation import check_real
@@ -35,7 +37,7 @@ def _density_part(density: KernelDensity, name: str) -> Any:
     return np.asarray(density.tree_.data) if name == "points" else float(density.bandwidth)
 
 
-class KDEDetector(OutlierMixin, ProjectedDetector):
+class KDEDetector(ProjectedDetector):
     """Gaussian kernel density estimate on the principal components of images or vectors.
 
     scikit-learn's :class:`~sklearn.neighbors.KernelDensity`, after the scaling, the projection and
@@ -56,12 +58,13 @@ class KDEDetector(OutlierMixin, ProjectedDetector):
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
     validation_fraction : float, default=0.05
-        Share of the training samples that set the threshold instead of being fitted, where
-        `contamination` is "auto".
-    contamination : "auto" or float, default="auto"
-        Where the threshold is. "auto" is for clean training data: the 5% quantile of the scores of
-        the held-out normal samples, at most 1,000 of them. A float in (0, 0.5] is that quantile of
-        the scores of all training samples, which are all fitted.
+        Share of the training samples that are not fitted where `contamination` is "auto"; they set
+        the threshold with the others.
+    contamination : "auto", float or None, default="auto"
+        Share of normal samples that are flagged: the threshold is that quantile of the scores of
+        the training samples, each scored without itself, as it is by ``predict`` too. A float in
+        (0, 0.5] takes all of them; "auto", for clean training data, is 5% of at most 1,000 of
+        them. None sets no threshold: ``predict`` asks for ``calibrate``.
     random_state : int, RandomState instance or None, default=None
         Seed of the split and of the folds.
 
@@ -113,7 +116,7 @@ class KDEDetector(OutlierMixin, ProjectedDetector):
         variance: float | None = None,
         image_shape: tuple[int, ...] | None = None,
         validation_fraction: float = 0.05,
-        contamination: float | str = "auto",
+        contamination: float | str | None = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.bandwidth = bandwidth
@@ -132,6 +135,16 @@ class KDEDetector(OutlierMixin, ProjectedDetector):
     def _fit_estimator(self, components: NDArray[np.float64], seed: int) -> Any:
         self.bandwidth_ = self._choose_bandwidth(components, seed)
         return density_of(components, self.bandwidth_)
+
+    def _score_components(self, components: NDArray[np.float64]) -> NDArray[np.float64]:
+        points, bandwidth = self._points(), self.bandwidth_
+        squares = cdist(components, points, "sqeuclidean")
+        rows, own = own_points(squares, points)
+        n_others = np.full(len(components), len(points))
+        if len(points) > 1:
+            squares[rows, own], n_others[rows] = np.inf, len(points) - 1
+        normaliser = points.shape[1] * math.log(bandwidth * math.sqrt(2 * math.pi))
+        return logsumexp(-squares / (2 * bandwidth**2), axis=1) - np.log(n_others) - normaliser
 
     def _points(self) -> NDArray[np.float64]:
         return np.asarray(self.estimator_.tree_.data)
@@ -155,13 +168,3 @@ class KDEDetector(OutlierMixin, ProjectedDetector):
         )
         search.fit(components[order[:_MOST_CROSS_VALIDATED]])
         return float(search.best_params_["bandwidth"])
-
-    def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Scores of the samples of the fit, each by a fit on the other folds."""
-        components = self.components(X)
-        folds = KFold(min(_FOLDS, len(components)), shuffle=True, random_state=0)
-        scores = np.empty(len(components))
-        for others, fold in folds.split(components):
-            estimator = clone(self.estimator_).fit(components[others])
-            scores[fold] = estimator.score_samples(components[fold])
-        return scores

@@ -55,6 +55,30 @@ def nearest_distances(
     return _exact_distances(queries, points, index.numpy())
 
 
+def distances_to_others(
+    queries: NDArray[np.float32], points: NDArray[np.float32], k: int, device: torch.device
+) -> NDArray[np.float64]:
+    """Distances to the nearest points, of which a query that is a point itself leaves one out.
+
+    So no point is its own neighbour, and points are as far from the others as new samples are. Of
+    equal points only one is left out: where there are copies, they are neighbours.
+
+    Parameters
+    ----------
+    queries, points, k, device
+        As for :func:`nearest_distances`.
+
+    Returns
+    -------
+    distances : ndarray of shape (n_queries, k)
+        Rising. The only point there is has itself.
+    """
+    if k == len(points):
+        return nearest_distances(queries, points, k, device)
+    nearest = nearest_distances(queries, points, k + 1, device)
+    return np.where(nearest[:, :1] == 0, nearest[:, 1:], nearest[:, :-1])
+
+
 def _exact_distances(
     queries: NDArray[np.float32], points: NDArray[np.float32], index: NDArray[np.int64]
 ) -> NDArray[np.float64]:

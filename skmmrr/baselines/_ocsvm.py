@@ -6,10 +6,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
-from sklearn.base import OutlierMixin
 from sklearn.svm import OneClassSVM
 
-from skmmrr.baselines._projected import ProjectedDetector
+from skmmrr.baselines._projected import ProjectedDetector, own_points
 from skmmrr.core.kinds import SMALLEST, Array, Real, record, require, stored
 from skmmrr.core.validation import check_real
 
@@ -55,10 +54,23 @@ class SupportVectorMachine:
     def score_samples(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores of samples; higher is more normal.
 
-        Differences, not products of matrices: those round a row by its place among the others.
+        A support vector is scored by the other ones, whose coefficients are raised to the same sum:
+        as by the machine that was fitted without it, approximately [1]_. Differences, not products
+        of matrices: those round a row by its place among the others.
+
+        References
+        ----------
+        .. [1] T. Jaakkola and D. Haussler, "Probabilistic kernel regression models", AISTATS 1999.
         """
-        squares = cdist(X, self.support_vectors, "sqeuclidean")
-        return (np.exp(-self.gamma * squares) * self.coefficients).sum(axis=1)
+        squares, whole = cdist(X, self.support_vectors, "sqeuclidean"), self.coefficients.sum()
+        rows, own = own_points(squares, self.support_vectors)
+        others = whole - self.coefficients[own]
+        rows, own, others = (array[others > 0] for array in (rows, own, others))
+        terms = np.exp(-self.gamma * squares) * self.coefficients
+        terms[rows, own] = 0
+        scores = terms.sum(axis=1)
+        scores[rows] *= whole / others
+        return scores
 
     def check_stored(self) -> None:
         """Refuse a file's machine that has no coefficient for each vector."""
@@ -66,7 +78,7 @@ class SupportVectorMachine:
         require(same, "'estimator_' must have a coefficient for each support vector")
 
 
-class OCSVMDetector(OutlierMixin, ProjectedDetector):
+class OCSVMDetector(ProjectedDetector):
     r"""One-class support vector machine on the principal components of images or vectors.
 
     scikit-learn's :class:`~sklearn.svm.OneClassSVM` with a Gaussian kernel, after the scaling, the
@@ -93,12 +105,13 @@ class OCSVMDetector(OutlierMixin, ProjectedDetector):
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
     validation_fraction : float, default=0.05
-        Share of the training samples that set the threshold instead of being fitted, where
-        `contamination` is "auto".
-    contamination : "auto" or float, default="auto"
-        Where the threshold is. "auto" is for clean training data: the 5% quantile of the scores of
-        the held-out normal samples, at most 1,000 of them. A float in (0, 0.5] is that quantile of
-        the scores of all training samples, which are all fitted.
+        Share of the training samples that are not fitted where `contamination` is "auto"; they set
+        the threshold with the others.
+    contamination : "auto", float or None, default="auto"
+        Share of normal samples that are flagged: the threshold is that quantile of the scores of
+        the training samples, each scored without itself, as it is by ``predict`` too. A float in
+        (0, 0.5] takes all of them; "auto", for clean training data, is 5% of at most 1,000 of
+        them. None sets no threshold: ``predict`` asks for ``calibrate``.
     random_state : int, RandomState instance or None, default=None
         Seed of the split.
 
@@ -145,7 +158,7 @@ class OCSVMDetector(OutlierMixin, ProjectedDetector):
         variance: float | None = None,
         image_shape: tuple[int, ...] | None = None,
         validation_fraction: float = 0.05,
-        contamination: float | str = "auto",
+        contamination: float | str | None = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.nu = nu
@@ -169,6 +182,9 @@ class OCSVMDetector(OutlierMixin, ProjectedDetector):
         chosen = _GAMMA_TIMES_VARIANCE / total if total > 0 else 1.0
         gamma = chosen if self.gamma == "auto" else self.gamma
         return SupportVectorMachine.fit(components, self.nu, float(gamma))
+
+    def _score_components(self, components: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.estimator_.score_samples(components)
 
     def _points(self) -> NDArray[np.float64]:
         points: NDArray[np.float64] = self.estimator_.support_vectors

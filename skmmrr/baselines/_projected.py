@@ -27,7 +27,8 @@ from skmmrr.core.validation import check_real
 from skmmrr.representation import LARGEST, Representation
 
 _IMAGE_VARIANCE = 0.95
-_ROWS = 1000  # scored at a time
+_DISTANCES = 2**23  # computed at a time
+_ROUNDING = 1e-10  # of a product of matrices, relative to its largest number
 
 
 # What files have of a PCA. Rows of `components_` have unit length.
@@ -57,6 +58,25 @@ def _made_pca(n_components: float, svd_solver: str, **fitted: Any) -> PCA:
     return pca
 
 
+def own_points(
+    squares: NDArray[np.float64], points: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Samples that are points themselves: their rows, and one such point of each.
+
+    The projection may round a sample in another way than when it became a point.
+
+    Parameters
+    ----------
+    squares : ndarray of shape (n_samples, n_points)
+        Squared distances.
+    points : ndarray of shape (n_points, n_components)
+    """
+    nearest = squares.argmin(axis=1)
+    rounding = (_ROUNDING * np.abs(points).max()) ** 2
+    rows = np.flatnonzero(squares[np.arange(len(squares)), nearest] <= rounding)
+    return rows, nearest[rows]
+
+
 class ProjectedDetector(BaseDetector):
     """Base of detectors that run an estimator on principal components.
 
@@ -80,11 +100,11 @@ class ProjectedDetector(BaseDetector):
         self._check_params()
         X = self._validate_X(X, reset=True)
         seed = draw_seed(self.random_state)
-        held_out, fitted = self._hold_out(len(X), seed)
+        fitted = self._fitted_rows(len(X), seed)
         self.representation_ = Representation.fit(X, self.image_shape_)
         self.pca_ = self._fit_pca(self.representation_.scale(X[fitted]).astype(np.float64))
         self.estimator_ = self._fit_estimator(self._components(X[fitted]), seed)
-        self._set_threshold(self._threshold_scores(X, held_out))
+        self._set_threshold(self._threshold_scores(X))
 
     def components(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scale and project samples: what the estimator inside sees.
@@ -110,7 +130,7 @@ class ProjectedDetector(BaseDetector):
 
     @abstractmethod
     def _fit_estimator(self, components: NDArray[np.float64], seed: int) -> Any:
-        """Fit the estimator, which scores by ``score_samples``."""
+        """Fit the estimator."""
 
     def _fit_pca(self, scaled: NDArray[np.float64]) -> PCA | None:
         """Fit the projection; None if nothing is to be left out, or nothing varies."""
@@ -145,6 +165,10 @@ class ProjectedDetector(BaseDetector):
 
     def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
         scores = np.empty(len(X))
-        for rows in gen_batches(len(X), _ROWS):
-            scores[rows] = self.estimator_.score_samples(self._components(X[rows]))
+        for rows in gen_batches(len(X), max(1, _DISTANCES // len(self._points()))):
+            scores[rows] = self._score_components(self._components(X[rows]))
         return scores
+
+    @abstractmethod
+    def _score_components(self, components: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores of samples; of what :meth:`_points` has, as if it did not have it."""

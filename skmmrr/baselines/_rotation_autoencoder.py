@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import OutlierMixin
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -20,7 +19,7 @@ from skmmrr.baselines._rotation_network import (
     draw_weight,
     rotations,
 )
-from skmmrr.core.base import BaseDetector
+from skmmrr.core.base import NetworkDetector
 from skmmrr.core.chunks import rows_per_chunk, sample_chunks
 from skmmrr.core.devices import (
     TRAINING_PRECISIONS,
@@ -162,7 +161,7 @@ def training_phase(network: RotationAutoencoder, spec: RotationSpec) -> Phase:
     return Phase("training", network, [update], [loss], budget)
 
 
-class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
+class RotationAutoencoderDetector(NetworkDetector):
     r"""Self-supervised autoencoder: reconstruct images and tell how they are rotated.
 
     An autoencoder and a classifier of rotations share an encoder. Both are trained on normal images
@@ -210,7 +209,7 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
         constant.
     validation_fraction : float, default=0.05
         Share of the training samples that choose the best weights instead of training them.
-    contamination : "auto" or float, default="auto"
+    contamination : "auto", float or None, default="auto"
         Where the threshold is, as in :class:`skmmrr.MMRRDetector`.
     device : str or torch.device, default="auto"
         "auto" is a GPU where there is one, else the CPU. May be set after fit.
@@ -236,6 +235,8 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
         ``decision_function`` is ``score_samples`` minus this.
     threshold_params_ : dict
         The scoring parameters that `offset_` belongs to.
+    held_out_scores_ : ndarray of float64 of shape (n_held_out,)
+        As in :class:`skmmrr.MMRRDetector`.
     history_ : dict of str to dict of str to ndarray
         For the one phase, "training": ``step``, ``train_loss`` (mean since the last validation),
         ``validation_loss`` and ``learning_rate``.
@@ -281,8 +282,7 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
     """
 
     _GROUPS: ClassVar = {"training": Training}
-    _ALWAYS_HOLDS_OUT = True
-    _KEEPS: ClassVar = BaseDetector._KEEPS | {
+    _KEEPS: ClassVar = NetworkDetector._KEEPS | {
         "spec_": record(RotationSpec),
         "network_": Weights(),
         "history_": HISTORY,
@@ -306,7 +306,7 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
         max_iter: int | None = None,
         training: Training | None = None,
         validation_fraction: float = 0.05,
-        contamination: float | str = "auto",
+        contamination: float | str | None = "auto",
         device: str = "auto",
         precision: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -472,7 +472,7 @@ class RotationAutoencoderDetector(OutlierMixin, BaseDetector):
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
             scores = self._primary_scores(X, self.spec_.parts)
             self.ranges_ = {part: (a.min().item(), a.max().item()) for part, a in scores.items()}
-            self._set_threshold(self._threshold_scores(X, held_out))
+            self._set_threshold(self._threshold_scores(X, refits=not interrupt.answered))
 
     def _planned_network(self, n_weights: int) -> RotationAutoencoder:
         return self.spec_.planned_network()

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
-from sklearn.base import OutlierMixin, clone
+from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
@@ -29,6 +30,7 @@ from skmmrr.core.kinds import (
     require,
 )
 from skmmrr.core.seeds import draw_seed, numpy_generator
+from skmmrr.core.top_share import mean_of_top
 from skmmrr.core.validation import check_integer, check_real
 from skmmrr.datasets._images import check_size_and_mode, read_image
 from skmmrr.inspection._tiles import Blend, Place, tile_places
@@ -78,7 +80,7 @@ def _has_maps(self: Any) -> bool:
     return hasattr(getattr(self, "detector_", self.detector), "anomaly_map")
 
 
-class PictureDetector(OutlierMixin, BaseDetector):
+class PictureDetector(BaseDetector):
     """A detector for pictures on disk, of a region of interest, whole or in tiles.
 
     Wraps a detector of images. Pictures are read some at a time, so that a folder may exceed the
@@ -238,7 +240,8 @@ class PictureDetector(OutlierMixin, BaseDetector):
         if self.false_positive_rate is not None:
             self._check_rate(self.false_positive_rate, len(held_out), len(paths))
         samples = self._learned_samples([paths[i] for i in learned], seed)
-        self.detector_ = clone(self.detector).fit(samples)
+        unfitted = clone(self.detector).set_params(contamination=None)  # the pictures' is its own
+        self.detector_ = unfitted.fit(samples)
         if hasattr(self.detector_, "verbose"):
             self.detector_.verbose = 0  # the progress of scoring is that of pictures
         self.calibrate([paths[i] for i in held_out], self.false_positive_rate)
@@ -441,7 +444,8 @@ class PictureDetector(OutlierMixin, BaseDetector):
             scores = -self.detector_.score_samples(X)
         else:
             maps *= np.stack([canvas.inside[place] for canvas, place in samples])
-            scores = maps.mean(axis=(1, 2))  # as the detector makes them of its maps
+            share = self._score_params().get("top_share", 1.0)  # as the detector has it
+            scores = mean_of_top(torch.from_numpy(maps), share).numpy()
         for (canvas, place), score, one in zip(samples, scores, maps, strict=True):
             canvas.add(place, float(score), one)
             if not canvas.n_left:

@@ -7,12 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.base import OutlierMixin
 from sklearn.utils import Bunch, gen_batches
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skmmrr.core.base import BaseDetector
+from skmmrr.core.base import NetworkDetector
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
 from skmmrr.core.devices import (
     TRAINING_PRECISIONS,
@@ -38,10 +37,11 @@ from skmmrr.representation import ImageShape, Samples
 
 _ADJUSTING: tuple[str, int] = ("gauss-legendre", 8)  # levels that say what errors are usual
 
+_HELD_OUT = 0.2  # share of the pictures that set the threshold of features
 _BLOCK_ELEMENTS = 2**24  # of samples whose maps are in memory at a time
 
 
-class MMRRDetector(OutlierMixin, BaseDetector):
+class MMRRDetector(NetworkDetector):
     r"""Multi-Level Masking and Restoration with Refinement, an anomaly detector.
 
     Learns from normal samples to restore them from what a learned mask leaves of them, at every
@@ -143,10 +143,14 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         and the level power of `training`.
     validation_fraction : float, default=0.05
         Share of the training samples that choose the best weights instead of training them.
-    contamination : "auto" or float, default="auto"
-        Where the threshold is. "auto" is for clean training data: the 5% quantile of the scores of
-        the held-out normal samples, at most 1,000 of them. A float in (0, 0.5] is that quantile of
-        the scores of all training samples, as in scikit-learn; all of them are scored for it.
+    contamination : "auto", float or None, default="auto"
+        Share of new normal samples that ``predict`` flags: the threshold is that quantile of the
+        scores of samples that did not train, a float in (0, 0.5], or 5% for "auto". Those are the
+        validation samples. Where they are fewer than 100, further fits hold out a fifth each until
+        there are 100: one such fit for 400 samples and more, five at the most, none from 2,000 on.
+        With `features` a fifth of the pictures is held out instead, and no fit is made again.
+        Training samples score higher than new ones; ``fit_predict`` flags the share of them. None
+        sets no threshold, and spares those fits: ``predict`` asks for :meth:`calibrate`.
     device : str or torch.device, default="auto"
         "auto" is a GPU where there is one, else the CPU. May be set after fit.
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
@@ -170,6 +174,8 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         ``decision_function`` is ``score_samples`` minus this.
     threshold_params_ : dict
         The scoring parameters that `offset_` belongs to.
+    held_out_scores_ : ndarray of float64 of shape (n_held_out,)
+        Scores of samples that did not train, which `offset_` is a quantile of, in rising order.
     history_ : dict of str to dict of str to ndarray
         For each phase, "restoration" and "refinement": ``step``, ``train_loss`` (mean since the
         last validation), ``validation_loss`` and ``learning_rate``.
@@ -235,8 +241,7 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         "network": Network,
         "training": Training,
     }
-    _ALWAYS_HOLDS_OUT = True
-    _KEEPS: ClassVar = BaseDetector._KEEPS | {
+    _KEEPS: ClassVar = NetworkDetector._KEEPS | {
         "spec_": record(MMRRSpec),
         "network_": Weights(),
         "history_": HISTORY,
@@ -270,7 +275,7 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         downsample: int | None = None,
         max_iter: int | tuple[int, int] | None = None,
         validation_fraction: float = 0.05,
-        contamination: float | str = "auto",
+        contamination: float | str | None = "auto",
         device: str = "auto",
         precision: str = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -319,7 +324,8 @@ class MMRRDetector(OutlierMixin, BaseDetector):
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
             self.adjustment_ = self._learned_adjustment(X) if self._adjusts() else None
-            self._set_threshold(self._threshold_scores(X, held_out))
+            refits = self.extractor_ is None and not interrupt.answered
+            self._set_threshold(self._threshold_scores(X, refits))
 
     def _check_params(self) -> None:
         owner, remedy = type(self).__name__, "None chooses from the data."
@@ -349,6 +355,12 @@ class MMRRDetector(OutlierMixin, BaseDetector):
             )
         check_top_share(self.top_share, owner)
         super()._check_params()
+
+    def _held_out_share(self) -> float:
+        """Fits on features are long: they hold out more, instead of being made again."""
+        if self.features is None or self.contamination is None:
+            return super()._held_out_share()
+        return max(_HELD_OUT, self.validation_fraction)
 
     def _fitted_extractor(self, X: NDArray[Any]) -> FeatureExtractor | None:
         if self.features is None:

@@ -17,7 +17,7 @@ import skmmrr
 from skmmrr import FeatureMaps
 from skmmrr.baselines import DeepKNNDetector
 from skmmrr.baselines import _nearest as nearest
-from skmmrr.baselines._nearest import nearest_distances
+from skmmrr.baselines._nearest import distances_to_others, nearest_distances
 
 CPU = torch.device("cpu")
 
@@ -86,10 +86,24 @@ def test_normalized_features_have_unit_length(vectors):
     assert detector.score_samples(vectors).min() >= -2
 
 
-def test_all_are_neighbours_where_few_are_fitted():
+def test_all_others_are_neighbours_where_few_are_fitted():
     detector = DeepKNNDetector(n_neighbors=50, contamination=0.5).fit([[0.0], [1.0], [2.0]])
-    assert detector.n_neighbors_ == 3
-    assert_allclose(detector.score_samples([[1.0]]), -2 / 3)
+    assert detector.n_neighbors_ == 2
+    assert_allclose(detector.score_samples([[1.0], [3.0]]), [-1, -1.5])
+
+
+def test_no_fitted_sample_is_its_own_neighbour_but_copies_are(vectors):
+    train = np.concatenate([vectors, vectors[:10]])
+    detector = DeepKNNDetector(n_neighbors=2, contamination=0.1).fit(train)
+    distances = cdist(scaled(train)(train).astype(float), scaled(train)(train).astype(float))
+    np.fill_diagonal(distances, np.inf)
+    expected = -np.sort(distances, axis=1)[:, :2].mean(axis=1)
+    assert_allclose(detector.score_samples(train), expected, rtol=1e-5)
+
+
+def test_the_only_fitted_sample_is_its_own_neighbour():
+    points = np.ones((1, 3), np.float32)
+    assert distances_to_others(points, points, 1, CPU) == 0
 
 
 def test_parameters_set_after_fit_count_and_the_threshold_refuses(vectors):

@@ -11,6 +11,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.svm import OneClassSVM
 
 from skmmrr.baselines import KDEDetector, OCSVMDetector
+from skmmrr.baselines._ocsvm import SupportVectorMachine
 from skmmrr.core.seeds import draw_seed
 
 BOTH = pytest.mark.parametrize("detector_class", [OCSVMDetector, KDEDetector])
@@ -52,12 +53,11 @@ def test_images_are_projected_to_95_percent_of_their_variance_and_vectors_are_no
 
 
 @BOTH
-def test_held_out_samples_set_the_automatic_threshold(detector_class, vectors):
+def test_all_samples_set_the_automatic_threshold_and_some_are_not_fitted(detector_class, vectors):
     detector = detector_class(random_state=0).fit(vectors)
     held_out, fitted = detector._split(120, draw_seed(0))
     assert (len(held_out), len(fitted)) == (6, 114)
-    scores = detector.score_samples(vectors[held_out])
-    assert_allclose(detector.offset_, np.quantile(scores, 0.05))
+    assert_allclose(detector.offset_, np.quantile(detector.score_samples(vectors), 0.05))
     inside = detector.estimator_
     if detector_class is KDEDetector:
         assert len(inside.tree_.data) == 114
@@ -125,6 +125,40 @@ def test_kde_is_the_mean_of_normal_densities(vectors):
     log_densities = [multivariate_normal(p, 0.3**2).logpdf(X) for p in points]
     expected = logsumexp(log_densities, axis=0) - np.log(len(points))
     assert_allclose(detector.score_samples(vectors[:7] + 0.1), expected)
+
+
+def test_kde_scores_a_fitted_sample_by_the_others(images):
+    X = np.concatenate([images[:60], images[:1]])  # whose copy counts
+    detector = KDEDetector(0.7, contamination=0.1).fit(X)
+    points = detector.components(X)
+    for i in (0, 1, 59, 60):
+        others = np.delete(points, i, axis=0)
+        log_densities = [multivariate_normal(p, 0.7**2).logpdf(points[i]) for p in others]
+        expected = logsumexp(log_densities) - np.log(len(others))
+        assert_allclose(detector.score_samples(X[i : i + 1]), expected)
+
+
+@pytest.mark.parametrize("factor", [4, 8, 30])
+def test_ocsvm_scores_a_support_vector_as_a_machine_without_it_would_nearly(factor):
+    X = np.random.default_rng(0).normal(size=(150, 4))
+    gamma = factor / X.var(axis=0).sum()
+    machine = SupportVectorMachine.fit(X, 0.2, gamma)
+    plain = OneClassSVM(nu=0.2, gamma=gamma).fit(X).score_samples(X)
+    without = np.array(
+        [
+            OneClassSVM(nu=0.2, gamma=gamma).fit(np.delete(X, i, 0)).score_samples(X[i : i + 1])[0]
+            for i in range(len(X))
+        ]
+    )
+    scores = machine.score_samples(X)
+    assert np.corrcoef(scores, without)[0, 1] > 0.95 > 0.5 > np.corrcoef(plain, without)[0, 1]
+    assert 0.05 < np.mean(without < np.quantile(scores, 0.1)) < 0.15
+    assert np.mean(without < np.quantile(plain, 0.1)) > 0.6
+
+
+def test_ocsvm_with_one_support_vector_scores_it_by_itself():
+    machine = SupportVectorMachine(np.zeros((1, 2)), np.ones(1), 1.0, 0.0)
+    assert_allclose(machine.score_samples(np.array([[0.0, 0], [1, 0]])), [1, np.exp(-1)])
 
 
 def test_kde_chooses_the_bandwidth_of_highest_held_out_likelihood():

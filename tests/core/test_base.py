@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
+from skmmrr import MMRRDetector, Network
 from skmmrr.baselines import DeepKNNDetector, KDEDetector, OCSVMDetector
 
 RNG = np.random.default_rng(0)
@@ -115,3 +116,100 @@ def test_a_refit_forgets_the_calibration(detector):
     detector.fit(RNG.normal(size=(60, 2)))
     with pytest.raises(NotFittedError, match="calibrate"):
         detector.p_values([[0.0, 0.0]])
+
+
+# The threshold that a fit sets
+
+
+KEEPING = pytest.mark.parametrize("detector_class", [DeepKNNDetector, KDEDetector, OCSVMDetector])
+
+
+@KEEPING
+@pytest.mark.parametrize(("contamination", "rate"), [(0.1, 0.1), (0.3, 0.3), ("auto", 0.05)])
+def test_the_share_is_that_of_new_samples_and_of_those_of_the_fit(
+    detector_class, contamination, rate
+):
+    rng = np.random.default_rng(0)
+    X, new = rng.normal(size=(400, 8)), rng.normal(size=(4000, 8))
+    detector = detector_class(contamination=contamination, random_state=0).fit(X)
+    assert_allclose((detector.predict(X) == -1).sum(), rate * 400, atol=1)
+    assert abs((detector.predict(new) == -1).mean() - rate) < 0.04
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_networks_set_the_threshold_by_samples_that_did_not_train():
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(3, 8))
+    X, new = (rng.normal(size=(n, 3)) @ mixing + rng.normal(size=(n, 8)) for n in (240, 2000))
+    detector = MMRRDetector(4, contamination=0.1, max_iter=300, random_state=0)
+    labels = detector.fit_predict(X)
+    assert (labels == -1).sum() == 24
+    in_sample = np.quantile(detector.score_samples(X), 0.1)
+    assert (detector.score_samples(new) < in_sample).mean() > 0.15  # what the training has spoiled
+    assert 0.05 < (detector.predict(new) == -1).mean() < 0.15
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(("n", "n_scores"), [(40, 2 + 5 * 8), (500, 25 + 100), (2200, 110)])
+def test_networks_are_fitted_again_until_enough_was_held_out(n, n_scores):
+    X = np.random.default_rng(0).normal(size=(n, 3))
+    detector = MMRRDetector(2, network=Network(width=4), max_iter=1, random_state=0)
+    assert len(detector.fit(X).held_out_scores_) == n_scores
+
+
+def test_without_a_threshold_nothing_is_predicted_until_it_is_calibrated():
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    detector = KDEDetector(contamination=None).fit(X)
+    assert np.isfinite(detector.score_samples(X)).all()
+    with pytest.raises(NotFittedError, match=r"contamination=None .* calibrate"):
+        detector.predict(X)
+    with pytest.raises(ValueError, match=r"contamination=None .*false_positive_rate"):
+        detector.calibrate(X)
+    detector.calibrate(X, false_positive_rate=0.1)
+    assert (detector.predict(X) == -1).sum() == 9
+
+
+# The false discovery rate
+
+
+def test_few_of_those_flagged_are_normal():
+    rng = np.random.default_rng(0)
+    detector = KDEDetector(random_state=0).fit(rng.normal(size=(200, 2)))
+    false, missed = [], []
+    for _ in range(100):
+        detector.calibrate(rng.normal(size=(500, 2)))
+        X = np.concatenate([rng.normal(size=(90, 2)), rng.normal(6, 1, size=(10, 2))])
+        flagged = detector.flag(X, fdr=0.2)
+        false.append(flagged[:90].sum() / max(1, flagged.sum()))
+        missed.append(1 - flagged[90:].mean())
+    assert 0.1 < np.mean(false) < 0.2  # 0.18 in expectation
+    assert np.mean(missed) < 0.05
+
+
+def test_flags_are_benjamini_and_hochbergs(detector):
+    rng = np.random.default_rng(0)
+    detector.calibrate(rng.normal(size=(300, 2)))
+    X = rng.normal(size=(80, 2)) * 2
+    p = np.sort(detector.p_values(X))
+    below = np.flatnonzero(p <= 0.1 * np.arange(1, 81) / 80)
+    assert detector.flag(X, fdr=0.1).sum() == below[-1] + 1 > 0
+
+
+@pytest.mark.parametrize("fdr", [0, 1, "half"])
+def test_bad_false_discovery_rates(detector, fdr):
+    with pytest.raises((ValueError, TypeError), match=r"'fdr' of KDEDetector\.flag"):
+        detector.flag([[0.0, 0.0]], fdr=fdr)
+
+
+# Searches
+
+
+@pytest.mark.parametrize("y", [[1, -1, 1], [0, 1, 1], [True, False, True]])
+def test_labels_of_both_kinds_are_refused_where_they_would_not_count(detector, y):
+    with pytest.raises(ValueError, match=r"KDEDetector\.score .*SCORERS"):
+        detector.score(np.zeros((3, 2)), y)
+
+
+@pytest.mark.parametrize("y", [None, [1, 1, 1], [0, 1, 2], [0.5, 0.1, 2]])
+def test_other_y_is_ignored(detector, y):
+    assert detector.score(np.zeros((3, 2)), y) == detector.score(np.zeros((3, 2)))

@@ -274,7 +274,8 @@ def with_content(path, change):
 @pytest.mark.parametrize(
     ("change", "found"),
     [
-        (lambda c: c["fitted"].pop("offset_"), "'fitted' must be an object with the keys"),
+        (lambda c: c["fitted"].pop("n_iter_"), "'fitted' must be an object with the keys"),
+        (lambda c: c["fitted"].pop("offset_"), "'offset_' and 'threshold_params_', or neither"),
         (lambda c: c["fitted"].update(_fit=1), "'fitted' must be an object with the keys"),
         (lambda c: c["fitted"].update(offset_="1"), "'offset_' must be a finite number"),
         (lambda c: c["fitted"].update(offset_=float("nan")), "NaN is no number"),

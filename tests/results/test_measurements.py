@@ -100,6 +100,23 @@ def test_conformal(load, monkeypatch):
     assert all(0 < float(row["mean"]) < 0.3 for row in rows)
 
 
+def test_thresholds(load):
+    names = ["LOF", "OC-SVM", "2-NN"]
+    rows = list(load("thresholds").measure_thresholds(names, seeds=[0]))
+    assert [row["detector"] for row in rows] == 3 * names
+    assert list(rows[0]) == columns("thresholds")
+    assert all(0.05 < float(row["0.1"]) < 0.15 for row in rows)
+
+
+def test_trimming(load, tmp_path):
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(size=(300, 3)), rng.normal(4, 0.1, size=(20, 3))])
+    np.savez(tmp_path / "blobs.npz", X=X, y=np.repeat([0, 1], [300, 20]))
+    (row,) = load("contaminated").measure_trimming([tmp_path / "blobs.npz"], seeds=[0])
+    assert list(row) == columns("contaminated")
+    assert float(row["2-NN"]) < 0.5 < 0.95 < float(row["2-NN, trimmed"])
+
+
 def test_steps_on_idle_and_busy_cores(load, monkeypatch):
     threads = load("threads")
     monkeypatch.setattr(threads, "_IDLE", 1)
