@@ -25,6 +25,7 @@ from skmmrr.datasets import (
     load_mnist,
     load_mvtec_ad,
     one_anomalous,
+    one_anomalous_pooled,
     one_vs_all,
 )
 
@@ -37,7 +38,7 @@ _LOADERS: dict[str, Callable[..., Bunch]] = {
     "cifar10": load_cifar10,
 }
 _AUGMENTED = "+aug"
-_CLASS_PROTOCOLS = ("class normal", "class anomalous", "development")
+_CLASS_PROTOCOLS = ("class normal", "class anomalous", "class anomalous, pooled", "development")
 _MOST_DEVELOPMENT = 400  # normal samples, and as many anomalies
 _TABLE_PROTOCOLS = {  # share that trains, whether anomalies stay in it
     "pyod": (0.6, True),
@@ -116,9 +117,11 @@ def find_tasks(
     classes : sequence of str, default=None
         Names of classes, or their numbers; None takes all.
     protocol : str, default=None
-        "class normal" (MMRR, MLSAD, DN2; default for classes), "class anomalous" (thesis, classes
-        cut to one size), or "development", for choosing settings: as "class normal", but 400 normal
-        samples (a quarter, if they are few) and as many others of the training files test. For
+        "class normal" (MMRR, MLSAD, DN2; default for classes), "class anomalous, pooled" (thesis:
+        80% of the normal samples of both files train, the others and all of the class test; classes
+        cut to one size), "class anomalous" (the same on the files' own split), or "development",
+        for choosing settings: as "class normal", but 400 normal samples (a quarter, if they are
+        few) and as many others of the training files test. For
         tables "pyod" (default), 60% of the samples train, anomalies among them; "adbench", 70%,
         stratified; or "novelty", 60% of the normal samples. Tables are standardised by their
         training samples.
@@ -263,10 +266,13 @@ def _load_class(
     else:
         test = _load(source, "test", data_home)
         data = (train.images, train.target, test.images, test.target)
-    if protocol != "class anomalous":
-        X, X_test, y = one_vs_all(*data, normal=label)
+    if protocol == "class anomalous, pooled":
+        split = one_anomalous_pooled(*data, anomalous=label, balance=True, random_state=seed)
+    elif protocol == "class anomalous":
+        split = one_anomalous(*data, anomalous=label, balance=True)
     else:
-        X, X_test, y = one_anomalous(*data, anomalous=label, balance=True)
+        split = one_vs_all(*data, normal=label)
+    X, X_test, y = split
     if name.endswith(_AUGMENTED):
         X = with_augmented_copies(X, seed)
     return Split(X, X_test, y)

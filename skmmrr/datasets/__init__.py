@@ -5,7 +5,12 @@ from skmmrr.datasets._fetch import fetch
 from skmmrr.datasets._home import get_data_home
 from skmmrr.datasets._idx import load_fashion_mnist, load_mnist
 from skmmrr.datasets._images import load_image_folder, load_mvtec_ad
-from skmmrr.datasets._protocols import NoveltySplit, one_anomalous, one_vs_all
+from skmmrr.datasets._protocols import (
+    NoveltySplit,
+    one_anomalous,
+    one_anomalous_pooled,
+    one_vs_all,
+)
 from skmmrr.datasets._tables import load_adbench, load_csv
 
 __all__ = [
@@ -20,5 +25,6 @@ __all__ = [
     "load_mnist",
     "load_mvtec_ad",
     "one_anomalous",
+    "one_anomalous_pooled",
     "one_vs_all",
 ]

@@ -36,7 +36,7 @@ def test_digits_split_by_seed():
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_classes_by_name_and_number_under_both_protocols(tmp_path, name):
+def test_classes_by_name_and_number_under_the_protocols(tmp_path, name):
     write_idx(tmp_path / name)
     found = find_tasks(name, data_home=tmp_path)
     assert len(found) == 10
@@ -47,6 +47,11 @@ def test_classes_by_name_and_number_under_both_protocols(tmp_path, name):
     (task,) = find_tasks(name, classes=["4"], protocol="class anomalous", data_home=tmp_path)
     split = task.load(0)
     assert (len(split.train), (split.y_test == -1).sum()) == (36, 2)
+    pooled = {"protocol": "class anomalous, pooled", "data_home": tmp_path}
+    (task,) = find_tasks(name, classes=["4"], **pooled)
+    split = task.load(0)
+    assert (len(split.train), (split.y_test == 1).sum(), (split.y_test == -1).sum()) == (43, 11, 6)
+    assert not np.array_equal(split.train, task.load(1).train)
 
 
 def test_development_leaves_the_test_images_alone(tmp_path):
