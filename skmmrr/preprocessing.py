@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -113,6 +113,8 @@ class LoadImages(TransformerMixin, BaseEstimator):
         owner = type(self).__name__
         if isinstance(X, str | os.PathLike):
             raise TypeError(f"{owner} takes a sequence of paths. Got one path: put it in a list.")
+        if not isinstance(X, Iterable) or getattr(X, "ndim", 1) == 0:
+            raise TypeError(f"{owner} takes a sequence X of paths. Got {type(X).__name__}.")
         paths = list(X)
         if not paths:
             raise ValueError(f"{owner} takes a sequence of paths, at least one. Got none.")

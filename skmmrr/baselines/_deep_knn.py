@@ -35,7 +35,7 @@ from skmmrr.core.kinds import (
     require,
 )
 from skmmrr.core.seeds import draw_seed
-from skmmrr.core.validation import check_bool, check_integer, check_option
+from skmmrr.core.validation import check_bool, check_integer, check_option, shown
 from skmmrr.representation import Representation, Samples
 
 _BLOCK = 8192  # samples whose features are in memory at a time, beside those of the fit
@@ -221,7 +221,7 @@ class DeepKNNDetector(OutlierMixin, BaseDetector):
         elif self.features is not None and not callable(self.features):
             raise TypeError(
                 f"The parameter 'features' of {owner} must be None, one of {tuple(BACKBONES)}, a "
-                f"torch module or a callable. Got {self.features!r}."
+                f"torch module or a callable. Got {shown(self.features)}."
             )
         check_integer("n_neighbors", self.n_neighbors, owner, minimum=1)
         check_bool("squared", self.squared, owner)

@@ -30,7 +30,7 @@ from skmmrr.core.kinds import (
     require,
 )
 from skmmrr.core.seeds import numpy_generator
-from skmmrr.core.validation import check_real
+from skmmrr.core.validation import check_real, check_verbose, shown
 from skmmrr.core.warn import warn
 from skmmrr.representation import ImageShape, Representation
 
@@ -399,10 +399,11 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
             if value is not None and not isinstance(value, group):
                 raise TypeError(
                     f"The parameter {name!r} of {owner} must be None or a skmmrr.{group.__name__}. "
-                    f"Got {value!r} of type {type(value).__name__}."
+                    f"Got {shown(value)} of type {type(value).__name__}."
                 )
             if value is not None:
                 value.check(owner)
+        check_verbose(getattr(self, "verbose", 0), owner)
         check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
         if not (isinstance(self.contamination, str) and self.contamination == "auto"):
             remedy = "It is the share of the training samples to flag; 'auto' is allowed too."
@@ -418,6 +419,8 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
         With `reset`, learn ``n_features_in_``, ``feature_names_in_`` and ``image_shape_``.
         """
         owner = type(self).__name__
+        if not reset:
+            self._check_params()  # which may have been set since the fit
         X, found = flatten_images(X, owner)
         if found is not None and not reset:
             check_image_shape(found, self.image_shape_, "was fitted on", owner)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from sklearn.utils import Bunch
 
-from skmmrr.core.validation import check_integer, check_option
+from skmmrr.core.validation import check_integer, check_option, check_path, shown
 from skmmrr.datasets._home import corrupt, get_data_home
 
 PathLike = str | os.PathLike[str]
@@ -34,7 +34,7 @@ def check_size_and_mode(size: Any, mode: Any, owner: str) -> None:
         return
     if not isinstance(size, tuple | list) or len(size) != 2:
         raise ValueError(
-            f"The parameter 'size' of {owner} must be (height, width) or None. Got {size!r}."
+            f"The parameter 'size' of {owner} must be (height, width) or None. Got {shown(size)}."
         )
     for side in size:
         check_integer("size", side, owner, minimum=1)
@@ -168,7 +168,7 @@ def load_image_folder(
     Traceback (most recent call last):
     FileNotFoundError: There is no folder nowhere...
     """
-    folder = Path(folder)
+    folder = check_path("folder", folder, "load_image_folder")
     paths = pictures_in(folder, "**/*")
     empty = sorted(p for p in folder.glob("**/") if not any(p.iterdir()))
     if empty:
@@ -234,6 +234,7 @@ def load_mvtec_ad(
     Traceback (most recent call last):
     FileNotFoundError: There is no category 'bottle' of MVTec AD. Looked for:...
     """
+    check_path("category", category, "load_mvtec_ad")
     check_option("subset", subset, "load_mvtec_ad", ("train", "test"))
     home = get_data_home(data_home)
     candidates = [home / "mvtec_ad" / category, home / category]

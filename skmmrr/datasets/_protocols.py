@@ -8,8 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from skmmrr.core.labels import is_anomaly
-from skmmrr.core.seeds import draw_seed, numpy_generator
-from skmmrr.core.validation import check_bool, check_real
+from skmmrr.core.seeds import draw_seed, numpy_generator, random_state_of
+from skmmrr.core.validation import check_bool, check_integer, check_real, shown
 
 Split = tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]
 
@@ -45,7 +45,7 @@ def one_vs_all(
     (array([0, 2]), array([3, 4]), array([ 1, -1]))
     """
     X_train, y_train, X_test, y_test = _arrays(X_train, y_train, X_test, y_test)
-    _check_class(normal, y_train)
+    _check_class("normal", normal, y_train)
     return X_train[y_train == normal], X_test, np.where(y_test == normal, 1, -1)
 
 
@@ -91,8 +91,8 @@ def one_anomalous(
     (array([1]), array([3, 4]), array([-1,  1]))
     """
     X_train, y_train, X_test, y_test = _arrays(X_train, y_train, X_test, y_test)
-    _check_class(anomalous, y_train)
-    if balance:
+    _check_class("anomalous", anomalous, y_train)
+    if check_bool("balance", balance, "one_anomalous"):
         train, test = _balanced(y_train), _balanced(y_test)
         X_train, y_train, X_test, y_test = (
             X_train[train],
@@ -178,7 +178,7 @@ def one_anomalous_pooled(
     X_train, y_train, X_test, y_test = _arrays(X_train, y_train, X_test, y_test)
     check_real("train_size", train_size, "one_anomalous_pooled", 0, 1)
     X, y = np.concatenate([X_train, X_test]), np.concatenate([y_train, y_test])
-    _check_class(anomalous, y)
+    _check_class("anomalous", anomalous, y_train)
     if check_bool("balance", balance, "one_anomalous_pooled"):
         kept = _balanced(y)
         X, y = X[kept], y[kept]
@@ -194,13 +194,34 @@ def one_anomalous_pooled(
     return X[np.sort(normal[:n_train])], X[test], np.where(abnormal[test], -1, 1)
 
 
-def _arrays(*values: ArrayLike) -> tuple[NDArray[Any], ...]:
-    return tuple(np.asarray(v) for v in values)
+def _arrays(
+    X_train: ArrayLike, y_train: ArrayLike, X_test: ArrayLike, y_test: ArrayLike
+) -> tuple[NDArray[Any], ...]:
+    """Samples and classes as arrays, a class for each sample, all samples of one shape."""
+    named = {"X_train": X_train, "y_train": y_train, "X_test": X_test, "y_test": y_test}
+    arrays = {name: np.asarray(values) for name, values in named.items()}
+    for part in ("train", "test"):
+        X, y = arrays[f"X_{part}"], arrays[f"y_{part}"]
+        if X.ndim == 0 or y.shape != X.shape[:1]:
+            raise ValueError(
+                f"X_{part} and y_{part} must have a class for each sample. Got the shapes {X.shape}"
+                f" and {y.shape}."
+            )
+    if arrays["X_train"].shape[1:] != arrays["X_test"].shape[1:]:
+        raise ValueError(
+            "X_train and X_test must have samples of one shape. Got "
+            f"{arrays['X_train'].shape[1:]} and {arrays['X_test'].shape[1:]}."
+        )
+    return tuple(arrays.values())
 
 
-def _check_class(name: Any, y: NDArray[Any]) -> None:
-    if name not in y:
-        raise ValueError(f"There is no class {name!r} in y_train. It has {np.unique(y).tolist()}.")
+def _check_class(name: str, value: Any, y: NDArray[Any]) -> None:
+    if np.ndim(value):
+        raise ValueError(f"The parameter {name!r} must be one class. Got {shown(value)}.")
+    if value not in y:
+        raise ValueError(
+            f"There is no class {shown(value)} in y_train. It has {np.unique(y).tolist()}."
+        )
 
 
 def _balanced(y: NDArray[Any]) -> NDArray[np.intp]:
@@ -276,6 +297,8 @@ class NoveltySplit:
         ValueError
             If there are fewer anomalies or normal samples than folds, or y follows no convention.
         """
+        remedy = "Cross-validation needs two."
+        check_integer("n_splits", self.n_splits, type(self).__name__, 2, remedy)
         anomalous = is_anomaly(y, self.anomaly_label)
         counts = np.bincount(anomalous, minlength=2)
         if counts.min() < self.n_splits:
@@ -284,6 +307,7 @@ class NoveltySplit:
                 f"{self.n_splits} folds. Got {counts[0]} normal samples and {counts[1]} anomalies; "
                 "take fewer folds."
             )
-        folds = StratifiedKFold(self.n_splits, shuffle=True, random_state=self.random_state)
+        generator = random_state_of(self.random_state)
+        folds = StratifiedKFold(self.n_splits, shuffle=True, random_state=generator)
         for train, test in folds.split(anomalous, anomalous):
             yield train[~anomalous[train]], test

@@ -88,8 +88,10 @@ def test_base_models_train_their_part_alone(images, rule, weight, untrained):
     parts = {getattr(network, untrained) for network in (detector.network_, drawn)}
     for after, before in zip(*(part.parameters() for part in parts), strict=True):
         assert_array_equal(after.detach(), before.detach())
-    with pytest.raises(ValueError, match="fitted for"):
+    with pytest.raises(ValueError, match=r"'score_rule' .*the other part of the loss is 0"):
         detector.set_params(score_rule="ws").score_samples(images)
+    with pytest.raises(ValueError, match="fitted for"):
+        detector.set_params(**{weight: 1}).score_samples(images)
 
 
 def test_learns_to_reconstruct_and_to_tell_rotations(images):
