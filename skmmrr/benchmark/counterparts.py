@@ -80,9 +80,11 @@ _DATASETS = {  # ours: as in published.csv
     "fashion-mnist": "FMNIST",
     "cifar10": "CIFAR10",
     "cifar10+aug": "CIFAR10 +aug",
+    "cifar100": "CIFAR100 coarse",
     "mvtec": "MVTecAD",
 }
-_N_CLASSES = 10  # of every set with a printed mean
+_RESIZED = {"mnist": "32", "fashion-mnist": "32"}  # side to which the paper resizes them
+_N_CLASSES = {"cifar100": 20}  # of a set with a printed mean, or 10
 _METRICS = {  # protocol, or data set, and our metric: as in published.csv
     ("class normal", "auroc"): "image AUROC",
     ("mvtec", "auroc"): "image AUROC",
@@ -122,10 +124,12 @@ def published_figures(
     source, method, but = counterpart
     printed = partial(published_value, source, _DATASETS[kind], method, printed_metric)
     values = [printed(label) for label in classes]
-    mean = _mean(values, printed("mean") if len(classes) == _N_CLASSES else None)
+    mean = _mean(values, printed("mean") if len(classes) == _N_CLASSES.get(kind, 10) else None)
     if not mean:
         return None
     marks = [but] if but else []
+    if kind in _RESIZED and rest != _RESIZED[kind] and not but:
+        marks = [f"{_RESIZED[kind]}x{_RESIZED[kind]}"]
     if kind == "mvtec":  # the bench has no row with the networks that the paper takes there
         marks = [but or _OTHER_NETWORKS, *(["256x256"] if ":" in rest else [])]
     mark = f"({', '.join(marks)})" if marks else ""

@@ -1,6 +1,6 @@
 """Readers of the formats in which people have the papers' data sets on disk."""
 
-from skmmrr.datasets._cifar import load_cifar10
+from skmmrr.datasets._cifar import load_cifar10, load_cifar100
 from skmmrr.datasets._fetch import fetch
 from skmmrr.datasets._home import get_data_home
 from skmmrr.datasets._idx import load_fashion_mnist, load_mnist
@@ -19,6 +19,7 @@ __all__ = [
     "get_data_home",
     "load_adbench",
     "load_cifar10",
+    "load_cifar100",
     "load_csv",
     "load_fashion_mnist",
     "load_image_folder",

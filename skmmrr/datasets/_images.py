@@ -30,6 +30,11 @@ _BITS_PER_SAMPLE = 258  # a tag of TIFF
 def check_size_and_mode(size: Any, mode: Any, owner: str) -> None:
     """Check what images are brought to."""
     check_option("mode", mode, owner, tuple(_MODES))
+    check_size(size, owner)
+
+
+def check_size(size: Any, owner: str) -> None:
+    """Check for None or (height, width)."""
     if size is None:
         return
     if not isinstance(size, tuple | list) or len(size) != 2:
@@ -77,8 +82,17 @@ def read_image(path: PathLike, size: tuple[int, int] | None, mode: str) -> NDArr
             f"{_MODES[mode]!r}. Save the picture as RGB or grey."
         ) from error
     if size is not None:
-        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        image = _resized(image, size)
     return np.asarray(image)
+
+
+def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An image in (height, width), filtered against aliasing where it becomes smaller."""
+    return np.asarray(_resized(Image.fromarray(image), size))
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image.resize(size[::-1], Image.Resampling.BILINEAR)
 
 
 def _open(path: Path) -> tuple[Image.Image, int | None]:

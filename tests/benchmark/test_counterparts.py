@@ -75,3 +75,17 @@ def test_a_mean_is_the_printed_one(refined, printed):
 def test_other_networks_and_sizes_of_mvtec_are_told(dataset, mark):
     task = (dataset, "normal train", "auroc", "MMRR, paper's settings")
     assert published_figures(*task, ["bottle"]).mark == mark
+
+
+@pytest.mark.parametrize(
+    ("dataset", "mark"), [("mnist", "(32x32)"), ("mnist:32", ""), ("fashion-mnist:28", "(32x32)")]
+)
+def test_the_size_of_the_papers_mnist_is_told(dataset, mark):
+    task = (dataset, "class normal", "auroc", "MMRR, paper's settings")
+    assert published_figures(*task, [str(digit) for digit in range(10)]).mark == mark
+
+
+def test_the_mean_of_cifar100_is_that_of_its_twenty_classes():
+    task = ("cifar100", "class normal", "auroc", "DN2")
+    assert published_figures(*task, [str(i) for i in range(20)]).cells[-1] == "0.893"
+    assert published_figures(*task, [str(i) for i in range(10)]) is None
