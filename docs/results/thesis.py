@@ -4,19 +4,27 @@ import argparse
 import math
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from _measuring import add_classes, add_out
+from _measuring import Row, add_classes, add_out, write_table
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 from sklearn.metrics import average_precision_score
 
 from skmmrr.baselines import RotationAutoencoderDetector
 from skmmrr.baselines._rotation_autoencoder import rescaled
 from skmmrr.benchmark.published import published_mean
-from skmmrr.datasets import load_cifar10, load_fashion_mnist, load_mnist, one_anomalous_pooled
+from skmmrr.datasets import (
+    load_cifar10,
+    load_fashion_mnist,
+    load_mnist,
+    one_anomalous,
+    one_anomalous_pooled,
+)
 
 _SOURCE = "Self-supervised autoencoder thesis"
 _METHODS = {  # ours: as in published.csv
@@ -37,6 +45,7 @@ _WEIGHTS: dict[str, dict[str, float]] = {  # lambda_E and w_rec; CIFAR-10's are 
 }
 _PROTOCOL = "pooled"  # rows of "files" were measured on the files' own split
 _BATCH_SIZE, _VALIDATION_FRACTION = 64, 0.05
+_N_COMPONENTS, _N_PROJECTED = 32, 3000  # of the principal components that tell the splits apart
 
 
 def main() -> None:
@@ -46,9 +55,16 @@ def main() -> None:
     add_classes(parser, list(range(10)))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, default=25, help="of training (default 25)")
+    parser.add_argument(
+        "--splits", action="store_true", help="which split the thesis has, by principal components"
+    )
     add_out(parser, "thesis.csv")
     arguments = parser.parse_args()
     out, home = arguments.out, arguments.data_home
+    if arguments.splits:
+        rows = measure_splits(arguments.data, arguments.classes, home)
+        write_table(out.with_name(f"{out.stem}_splits.csv"), rows)
+        return
     what = (arguments.data, arguments.classes, arguments.seeds, arguments.epochs)
     measure_thesis(*what, home, out)
     for name, table in tables(pd.read_csv(out)).items():
@@ -84,6 +100,44 @@ def measure_thesis(
                 found = _rows(*split, seed, epochs, _WEIGHTS.get(data, {}))
                 rows = pd.DataFrame(dict(zip(keys, key, strict=True)) | r for r in found)
                 rows.to_csv(out, mode="a", header=not out.exists(), index=False)
+
+
+def measure_splits(data: str, classes: Sequence[int], data_home: Path | None) -> Iterator[Row]:
+    """Rows of the share of anomalies and of a chance-like detector's AUPR, for each split.
+
+    Principal components reconstruct CIFAR-10's classes alike: their AUPR is about the share of
+    anomalies, and so is that which the thesis prints for its autoencoder.
+    """
+    train, test = (_LOADERS[data](part, data_home=data_home) for part in ("train", "test"))
+    arrays = (train.data, train.target, test.data, test.target)
+    splits = {
+        "pooled": partial(one_anomalous_pooled, random_state=0),
+        "files": one_anomalous,
+    }
+    for name, split in splits.items():
+        found = [_projected_aupr(*split(*arrays, anomalous=k, balance=True)) for k in classes]
+        share, aupr = np.mean(found, axis=0)
+        yield {
+            "data": data,
+            "split": name,
+            "classes": str(len(found)),
+            "share of anomalies": f"{share:.3f}",
+            "AUPR of principal components": f"{aupr:.3f}",
+            "published, AE": f"{published_mean(_SOURCE, _PUBLISHED[data], 'AE'):.3f}",
+        }
+
+
+def _projected_aupr(
+    X: NDArray[np.uint8], X_test: NDArray[np.uint8], labels: NDArray[np.int64]
+) -> tuple[float, float]:
+    """Share of anomalies, and AUPR of the error of reconstruction by principal components."""
+    rows = np.random.default_rng(0).permutation(len(X))[:_N_PROJECTED]
+    pca = PCA(_N_COMPONENTS, svd_solver="randomized", random_state=0)
+    pca.fit(X[rows].astype(np.float32))
+    centred = X_test.astype(np.float32) - pca.mean_
+    lengths, kept = ((a**2).sum(axis=1) for a in (centred, centred @ pca.components_.T))
+    anomalous = labels == -1
+    return anomalous.mean(), average_precision_score(anomalous, lengths - kept)
 
 
 def tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:

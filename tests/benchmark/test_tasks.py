@@ -61,9 +61,7 @@ def test_mnist_at_the_papers_size(tmp_path):
     split = task.load(0)
     assert task.dataset == "mnist:32"
     assert (split.train.shape, split.test.shape) == ((4, 32, 32), (20, 32, 32))
-    with pytest.raises(
-        ValueError, match=r"size of mnist:big must be a number of pixels. Got 'big'"
-    ):
+    with pytest.raises(ValueError, match=r"size of mnist:big must be .*pixels. Got 'big'"):
         find_tasks("mnist:big", data_home=tmp_path)
 
 

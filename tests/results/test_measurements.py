@@ -94,6 +94,14 @@ def test_the_thesis_trains_for_its_epochs_with_the_sets_own_weights(load, monkey
     assert made[0]["rotation_ratio"] == 2
 
 
+def test_splits_of_the_thesis(thesis):
+    pooled, files = thesis.measure_splits("mnist", [4, 5], None)
+    assert list(pooled) == columns("thesis_splits")
+    # of 24 images a class, 44 normal ones test beside all 24, or 108 beside 12
+    assert (pooled["share of anomalies"], files["share of anomalies"]) == ("0.353", "0.100")
+    assert float(pooled["AUPR of principal components"]) > 0.353  # an unseen row is bright
+
+
 def test_tables_of_the_thesis_are_those_of_its_rows(load):
     rows = pd.read_csv(FOLDER / "thesis.csv")
     for name, table in load("thesis").tables(rows).items():
