@@ -76,8 +76,8 @@ class BaseDetector(ParameterGroups, BaseEstimator, ABC):
         X : array-like
             Normal samples, at least 2: vectors of shape (n_samples, n_features), images of shape
             (n_samples, height, width) or (n_samples, height, width, channels), or flattened images
-            with the parameter `image_shape`. Any real dtype; finite. Memory-mapped arrays are
-            read batch by batch.
+            with the parameter `image_shape`. Any real dtype; finite; no dates, and masked arrays
+            only where nothing is masked. Memory-mapped arrays are read batch by batch.
         y : Ignored
             Present for scikit-learn's conventions.
 

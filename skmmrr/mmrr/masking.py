@@ -24,7 +24,7 @@ class _LevelMask(torch.autograd.Function):
     def forward(ctx: Any, logits: Tensor, level: Tensor) -> Tensor:
         mask, spread = _mask(logits, level)
         wide = (spread > WIDEST).squeeze(-1)
-        if mask.device.type != "cpu":  # which must not wait for an answer
+        if mask.device.type != "cpu" or torch.compiler.is_compiling():  # which ask for no answer
             mask.masked_fill_(wide.unsqueeze(-1), torch.nan)
         elif wide.any():
             mask[wide] = _wide_mask(logits[wide], level[wide], spread[wide]).to(mask.dtype)
@@ -93,8 +93,8 @@ def level_mask(logits: Tensor, level: Tensor) -> Tensor:
     mask : Tensor of shape (n, d), or the broadcast (..., d)
         In [0, 1] and in the order of the logits: 1 keeps an element, 0 replaces it by noise.
         Float32, or float64 for float64 logits. In float32 its mean is within 1e-6 of the level,
-        and exactly 0 and 1 at the levels 0 and 1, where the gradient is 0. On a GPU, rows whose
-        logits spread over more than 2e4 are NaN.
+        and exactly 0 and 1 at the levels 0 and 1, where the gradient is 0. On a GPU and in
+        exported graphs, rows whose logits spread over more than 2e4 are NaN.
 
     Raises
     ------

@@ -142,6 +142,17 @@ def test_logits_that_spread_too_far_are_refused(highest):
         level_mask(logits, torch.tensor([0.5, 0.5]))
 
 
+def test_exported_masks_ask_nothing_of_the_data():
+    class Mask(torch.nn.Module):
+        def forward(self, logits, level):
+            return level_mask(logits, level)
+
+    example = normal(3, 20, rows=3), torch.tensor([0.1, 0.5, 1.0])
+    exported = torch.export.export(Mask(), example).module()
+    assert_allclose(exported(*example), level_mask(*example), atol=1e-7)
+    assert exported(1e6 * example[0], example[1]).isnan().all()
+
+
 def test_levels_0_and_1_of_huge_logits_are_exact():
     mask = level_mask(normal(1e6, 50, rows=2), torch.tensor([0.0, 1.0]))
     assert (mask[0] == 0).all()
