@@ -14,7 +14,7 @@ from scipy import ndimage
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from skmmrr.core.labels import is_anomaly
-from skmmrr.core.validation import check_integer, check_real
+from skmmrr.core.validation import check_integer, check_real, shown
 
 __all__ = [
     "SCORERS",
@@ -53,7 +53,8 @@ def best_f1_score(y_true: ArrayLike, y_score: ArrayLike, *, anomaly_label: Any =
     >>> best_f1_score([1, 1, -1, -1], [0.1, 0.4, 0.3, 0.9])
     0.8
     """
-    precision, recall, _ = precision_recall_curve(is_anomaly(y_true, anomaly_label), y_score)
+    anomalous, scores = _labels_and_scores(y_true, y_score, anomaly_label)
+    precision, recall, _ = precision_recall_curve(anomalous, scores)
     total = precision + recall
     return float(np.max(2 * precision * recall / np.where(total > 0, total, 1)))
 
@@ -90,7 +91,7 @@ def precision_at_n(
     >>> precision_at_n([1, 1, -1, -1], [0.1, 0.4, 0.3, 0.9])
     0.5
     """
-    anomalous, scores = is_anomaly(y_true, anomaly_label), np.asarray(y_score, dtype=float)
+    anomalous, scores = _labels_and_scores(y_true, y_score, anomaly_label)
     if n is None and not anomalous.any():
         raise ValueError("precision_at_n finds no anomaly in y_true to count. Name n.")
     n = int(anomalous.sum()) if n is None else check_integer("n", n, "precision_at_n", 1)
@@ -193,6 +194,13 @@ def anomaly_score(estimator: Any, X: ArrayLike) -> NDArray[np.float64]:
     -------
     anomaly_score : ndarray of float64 of shape (n_samples,)
     """
+    if isinstance(estimator, type) or not (
+        hasattr(estimator, "score_samples") or hasattr(estimator, "decision_function")
+    ):
+        raise TypeError(
+            "The estimator must be a fitted detector with score_samples or decision_function. Got "
+            f"{shown(estimator)} of type {type(estimator).__name__}."
+        )
     if hasattr(_innermost(estimator), "decision_scores_"):  # what fitted PyOD detectors have
         return np.asarray(estimator.decision_function(X), dtype=np.float64)
     method = "score_samples" if hasattr(estimator, "score_samples") else "decision_function"
@@ -238,6 +246,11 @@ def make_anomaly_scorer(
     >>> scorer(detector, [[0.1], [5.0]], [0, 1])
     1.0
     """
+    if not callable(metric):
+        raise TypeError(
+            "The parameter 'metric' of make_anomaly_scorer must be callable as metric(anomalous, "
+            f"anomaly_score). Got {shown(metric)}. SCORERS has those that have a name."
+        )
     return partial(_score, metric, anomaly_label)
 
 
@@ -256,7 +269,7 @@ SCORERS = {
 
 def _pixels(masks: Images, maps: Images) -> tuple[NDArray[np.bool], NDArray[np.float64]]:
     """All pixels in a row: whether they are abnormal, and their scores."""
-    shapes = [[np.shape(image) for image in stack] for stack in (masks, maps)]  # type: ignore[union-attr]
+    shapes = [_shapes(*stack) for stack in (("masks", masks), ("maps", maps))]
     if shapes[0] != shapes[1] or not all(len(shape) == 2 for shape in shapes[0]):
         raise ValueError(
             "masks and maps must be stacks of images of the same (height, width). "
@@ -271,3 +284,30 @@ def _pixels(masks: Images, maps: Images) -> tuple[NDArray[np.bool], NDArray[np.f
     if not np.isfinite(scores).all():
         raise ValueError("maps must be finite. Got NaN or infinity.")
     return pixels, scores
+
+
+def _shapes(name: str, stack: Any) -> list[tuple[int, ...]]:
+    if not isinstance(stack, list | tuple) and getattr(stack, "ndim", 0) == 0:
+        raise ValueError(
+            f"{name} must be a stack of images of (height, width). Got {shown(stack)}."
+        )
+    return [np.shape(image) for image in stack]
+
+
+def _labels_and_scores(
+    y_true: ArrayLike, y_score: ArrayLike, anomaly_label: Any
+) -> tuple[NDArray[np.bool], NDArray[np.float64]]:
+    """Booleans that are True for anomalies, and finite scores, one for each."""
+    anomalous = is_anomaly(y_true, anomaly_label)
+    try:
+        scores = np.asarray(y_score, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"y_score must be numbers, one a sample: {error}.") from error
+    if anomalous.ndim != 1 or anomalous.shape != scores.shape:
+        raise ValueError(
+            "y_true and y_score must have one label and one score for each sample. Got the shapes "
+            f"{anomalous.shape} and {scores.shape}."
+        )
+    if np.ma.is_masked(y_score) or not np.isfinite(scores).all():
+        raise ValueError("y_score must be finite. Got NaN, infinity or masked elements.")
+    return anomalous, scores

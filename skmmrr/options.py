@@ -56,7 +56,7 @@ class Training(BaseEstimator):
     ----------
     batch_size : int, default=None
         Samples per training step. None: for MMRR 64 with "mlp" and for vectors, else 16; for the
-        rotation autoencoder 64. Scoring does not use it.
+        rotation autoencoder 64, less where images are large. Scoring does not use it.
     learning_rate : float, default=None
         Highest rate of the schedule. None: for MMRR 3e-3 on images for a phase of 1,000 steps or
         more, else 1e-3; 1e-4 for the rotation autoencoder.

@@ -124,6 +124,8 @@ def check_paths(X: Any, owner: str) -> list[str | os.PathLike[str]]:
     """Paths of X as a list; an error if they are none."""
     if isinstance(X, str | os.PathLike):
         raise TypeError(f"{owner} takes a sequence of paths. Got one path: put it in a list.")
+    if not isinstance(X, Iterable) or getattr(X, "ndim", 1) == 0:
+        raise TypeError(f"{owner} takes a sequence X of paths. Got {type(X).__name__}.")
     paths = list(X)
     if not paths:
         raise ValueError(f"{owner} takes a sequence of paths, at least one. Got none.")

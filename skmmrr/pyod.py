@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from skmmrr import baselines
 from skmmrr.core.base import BaseDetector, NetworkDetector
 from skmmrr.core.groups import ParameterGroups
+from skmmrr.core.validation import check_real
 from skmmrr.mmrr.estimator import MMRRDetector
 
 try:
@@ -118,15 +119,19 @@ def _constructor(detector: type[BaseDetector]) -> Callable[..., None]:
     own = Signature([Parameter("self", Parameter.POSITIONAL_OR_KEYWORD), *parameters])
 
     def __init__(*args: Any, **kwargs: Any) -> None:
-        bound = own.bind(*args, **kwargs)
+        owner = type(args[0]).__name__
+        try:
+            bound = own.bind(*args, **kwargs)
+        except TypeError as error:
+            names = ", ".join(list(own.parameters)[1:])
+            raise TypeError(f"{owner}: {error}. Its parameters are {names}.") from error
         bound.apply_defaults()
         self, contamination = bound.arguments.pop("self"), bound.arguments["contamination"]
-        if isinstance(contamination, str):
-            raise ValueError(
-                f"The parameter 'contamination' of {type(self).__name__} must be a number in "
-                f"(0, 0.5] or a PyThresh object. Got {contamination!r}."
-            )
-        PyODBaseDetector.__init__(self, contamination=contamination)
+        if isinstance(contamination, type) or not hasattr(contamination, "fit"):
+            remedy = "A PyThresh object is allowed too."
+            given = check_real("contamination", contamination, owner, 0, 0.5, remedy, bounds="(]")
+            bound.arguments["contamination"] = given
+        PyODBaseDetector.__init__(self, contamination=bound.arguments["contamination"])
         for name, value in bound.arguments.items():
             setattr(self, name, value)
 

@@ -150,7 +150,7 @@ def test_threshold_objects_as_contamination(data):
 
 @pytest.mark.parametrize("contamination", [0, 0.6, "auto"])
 def test_other_contamination_is_refused(contamination):
-    with pytest.raises(ValueError, match=r"contamination.* \(0, 0.5\]"):
+    with pytest.raises((TypeError, ValueError), match=r"'contamination' of KNN .* \(0, 0.5\]"):
         KNN(contamination=contamination)
 
 

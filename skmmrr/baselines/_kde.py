@@ -127,7 +127,7 @@ class KDEDetector(ProjectedDetector):
         self.random_state = random_state
 
     def _check_params(self) -> None:
-        if self.bandwidth != "cv":
+        if not (isinstance(self.bandwidth, str) and self.bandwidth == "cv"):
             owner, remedy = type(self).__name__, "'cv' chooses by likelihood."
             check_real("bandwidth", self.bandwidth, owner, 0, np.inf, remedy)
         super()._check_params()

@@ -91,7 +91,7 @@ class OCSVMDetector(ProjectedDetector):
     ----------
     nu : float, default=0.1
         Upper bound of the share of training samples outside the boundary, and lower bound of that
-        of support vectors, in (0, 1].
+        of support vectors, in (0, 1).
     gamma : "auto" or float, default="auto"
         Coefficient of the kernel :math:`e^{-\gamma \|x - y\|^2}` on components of samples scaled
         to [-1, 1]. "auto" is 4 over their total variance, so that the kernel falls to
@@ -171,8 +171,8 @@ class OCSVMDetector(ProjectedDetector):
 
     def _check_params(self) -> None:
         owner = type(self).__name__
-        check_real("nu", self.nu, owner, 0, 1, bounds="(]")
-        if self.gamma != "auto":
+        check_real("nu", self.nu, owner, 0, 1, "At 1 the machine has no boundary.")
+        if not (isinstance(self.gamma, str) and self.gamma == "auto"):
             remedy = "'auto' chooses from the data."
             check_real("gamma", self.gamma, owner, 0, np.inf, remedy)
         super()._check_params()

@@ -17,6 +17,7 @@ from skmmrr.baselines._rotation_network import (
     N_ROTATIONS,
     RotationAutoencoder,
     draw_weight,
+    padded_side,
     rotations,
 )
 from skmmrr.core.base import NetworkDetector
@@ -56,6 +57,7 @@ from skmmrr.core.training import (
     trainable,
 )
 from skmmrr.core.validation import check_integer, check_option, check_real, check_steps
+from skmmrr.core.warn import warn
 from skmmrr.options import Training
 from skmmrr.representation import ImageShape, Representation, Samples
 
@@ -64,6 +66,8 @@ Scores = dict[str, NDArray[np.float64]]
 SCORE_RULES = ("rec", "cls", "ws", "max")
 
 _N_EPOCHS, _BATCH_SIZE, _LEARNING_RATE = 25, 64, 1e-4
+_LARGEST_BATCH = 2**20  # elements of padded images: about 0.5 GB in a step
+_LARGEST_SIDE, _MOST_PADDED, _SMALL_SIDE = 2048, 16, 64
 _FEWEST_STEPS = 1000  # 25 epochs of a hundred images would be 50
 _PHASES = ("training",)
 _PARTS = ("rec", "cls")  # of the loss
@@ -206,7 +210,8 @@ class RotationAutoencoderDetector(NetworkDetector):
     training : Training, default=None
         Batch size (at least 2), learning rate, optimizer and schedule; see
         :class:`skmmrr.Training`. None is the thesis's: 64, 1e-4, Adam with :math:`\beta_1 = 0.5`,
-        constant.
+        constant; but fewer than 64 images where they are padded to more than 2**20 elements, such
+        as 21 of 128x128 in colour.
     validation_fraction : float, default=0.05
         Share of the training samples that choose the best weights instead of training them.
     contamination : "auto", float or None, default="auto"
@@ -252,8 +257,10 @@ class RotationAutoencoderDetector(NetworkDetector):
 
     Notes
     -----
-    Images of any size: they are padded to a square whose side is 4 times a power of two, and as
-    many strided convolutions bring that to 4x4. Only real pixels count in the loss and the scores.
+    Images of up to 2048 pixels a side: they are padded to a square whose side is 4 times a power of
+    two, and as many strided convolutions bring that to 4x4. Only real pixels count in the loss and
+    the scores, but time and memory go with the square: a fit warns where it has more than 16 times
+    the image's pixels.
     The rotation of an image that is not square can be seen from its padding alone, which makes
     "cls" of little use there.
 
@@ -435,7 +442,8 @@ class RotationAutoencoderDetector(NetworkDetector):
             )
         latent = int(self.latent_channels or (16 if self.image_shape_[2] == 1 else 200))
         training = self.training or Training()
-        batch_size = int(training.batch_size or _BATCH_SIZE)
+        affordable = self._affordable_batch_size(self.image_shape_)
+        batch_size = int(training.batch_size or affordable)
         epochs = math.ceil(_N_EPOCHS * n_train / batch_size)
         budget = Budget(
             max_iter=int(self.max_iter or max(_FEWEST_STEPS, epochs)),
@@ -456,6 +464,24 @@ class RotationAutoencoderDetector(NetworkDetector):
             precision=str(self._dtype(device)).removeprefix("torch."),
             seed=seed,
         )
+
+    def _affordable_batch_size(self, image_shape: ImageShape) -> int:
+        """The thesis's, or as many images as fit a step; batch norm needs two."""
+        (height, width, channels), owner = image_shape, type(self).__name__
+        side = padded_side(height, width)
+        if side > _LARGEST_SIDE:
+            raise ValueError(
+                f"{owner} takes images of at most {_LARGEST_SIDE} pixels a side, since it pads them"
+                f" to squares. Got (height, width) = {(height, width)}: resize or crop them, for "
+                "example by skmmrr.preprocessing.LoadImages(size=...)."
+            )
+        if side > _SMALL_SIDE and side**2 > _MOST_PADDED * height * width:
+            warn(
+                f"{owner} pads images of (height, width) = {(height, width)} to {side}x{side}, "
+                f"{side**2 / (height * width):.0f} times their pixels, in all of which it computes."
+                " Fold or crop them to a shape nearer a square."
+            )
+        return max(2, min(_BATCH_SIZE, _LARGEST_BATCH // (side**2 * channels)))
 
     def _fit(self, X: Any) -> None:
         self._check_params()

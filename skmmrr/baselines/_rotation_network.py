@@ -31,8 +31,8 @@ class RotationAutoencoder(nn.Module):
     ) -> None:
         super().__init__()
         height, width, channels = image_shape
-        depth = max(0, math.ceil(math.log2(max(height, width) / 4)))
-        side = 4 * 2**depth
+        side = padded_side(height, width)
+        depth = int(math.log2(side // 4))
         down, right = side - height, side - width
         self.n_elements = side * side * channels
         self.padding = (right // 2, right - right // 2, down // 2, down - down // 2)
@@ -68,6 +68,11 @@ class RotationAutoencoder(nn.Module):
         """Logits of the four rotations, from rotated squares and their first features."""
         features = torch.cat([latent, self.rotation_encoder(rotated)], dim=1)
         return self.classifier(features.flatten(1))
+
+
+def padded_side(height: int, width: int) -> int:
+    """Side of the square that strided convolutions halve to 4x4."""
+    return 4 * 2 ** max(0, math.ceil(math.log2(max(height, width) / 4)))
 
 
 def draw_weight(weight: Tensor, generator: torch.Generator) -> None:

@@ -119,7 +119,7 @@ def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _add_fetch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     fetcher = commands.add_parser("fetch", help="download a data set from its public home")
-    fetcher.add_argument("name", help="mnist, fashion-mnist or cifar10")
+    fetcher.add_argument("name", help="mnist, fashion-mnist, cifar10 or cifar100")
     fetcher.add_argument("--data-home", type=Path, help="folder to write to; else SKMMRR_DATA")
     fetcher.set_defaults(run=lambda a: str(fetch(a.name, data_home=a.data_home, progress=True)))
 

@@ -53,15 +53,19 @@ class Figures(NamedTuple):
 
 
 _OTHER_NETWORKS = "paper's networks"
+_AT_256 = "MMRR, paper's settings at 256x256"
+_PAPER_FORMS = {"MMRR, paper's settings": "", "MMRR, paper scaled down": "at full size"}
 _REFINED = ("", " w/o ref.")
 _ABLATED = ("", ", no embedding", ", constant mask", ", Bernoulli mask")
 
 COUNTERPARTS = {
     **{
-        f"MMRR, paper's settings{refined}{ablated}": Counterpart("MMRR", f"MMRR{refined}{ablated}")
+        f"{form}{refined}{ablated}": Counterpart("MMRR", f"MMRR{refined}{ablated}", but)
+        for form, but in _PAPER_FORMS.items()
         for refined in _REFINED
         for ablated in _ABLATED
     },
+    **{f"{_AT_256}{refined}": Counterpart("MMRR", f"MMRR{refined}") for refined in _REFINED},
     **{
         f"{name}{refined}, unadjusted": Counterpart("MMRR", f"MMRR{refined}", but)
         for name, but in (
@@ -80,9 +84,11 @@ _DATASETS = {  # ours: as in published.csv
     "fashion-mnist": "FMNIST",
     "cifar10": "CIFAR10",
     "cifar10+aug": "CIFAR10 +aug",
+    "cifar100": "CIFAR100 coarse",
     "mvtec": "MVTecAD",
 }
-_N_CLASSES = 10  # of every set with a printed mean
+_RESIZED = {"mnist": "32", "fashion-mnist": "32"}  # side to which the paper resizes them
+_N_CLASSES = {"cifar100": 20}  # of a set with a printed mean, or 10
 _METRICS = {  # protocol, or data set, and our metric: as in published.csv
     ("class normal", "auroc"): "image AUROC",
     ("mvtec", "auroc"): "image AUROC",
@@ -119,15 +125,21 @@ def published_figures(
     counterpart = COUNTERPARTS.get(detector)
     if counterpart is None or kind not in _DATASETS or printed_metric is None:
         return None
+    large = detector.startswith(_AT_256)
+    if large and kind != "mvtec":
+        return None
     source, method, but = counterpart
     printed = partial(published_value, source, _DATASETS[kind], method, printed_metric)
     values = [printed(label) for label in classes]
-    mean = _mean(values, printed("mean") if len(classes) == _N_CLASSES else None)
+    mean = _mean(values, printed("mean") if len(classes) == _N_CLASSES.get(kind, 10) else None)
     if not mean:
         return None
     marks = [but] if but else []
-    if kind == "mvtec":  # the bench has no row with the networks that the paper takes there
-        marks = [but or _OTHER_NETWORKS, *(["256x256"] if ":" in rest else [])]
+    if kind in _RESIZED and rest != _RESIZED[kind] and not but:
+        marks = [f"{_RESIZED[kind]}x{_RESIZED[kind]}"]
+    if kind == "mvtec":
+        marks = [but or _OTHER_NETWORKS] if not large else []
+        marks += ["256x256"] if ":" in rest else []
     mark = f"({', '.join(marks)})" if marks else ""
     return Figures(mark, [*("" if v is None else f"{v:.3f}" for v in values), mean])
 

@@ -27,6 +27,36 @@ class Experiment:
     seeds: tuple[int, ...] = (0,)
 
 
+def _in_paper_form(form: str) -> dict[str, Experiment]:
+    """MMRR's tables 1 to 4 and figure 2 at one form of its settings; a base fit serves them all."""
+    suffix, at = _FORMS[form]
+    constant, bernoulli = (f"{form}, {mask} mask" for mask in ("constant", "Bernoulli"))
+    return {
+        f"table-1-{suffix}": Experiment(
+            f"MMRR's table 1 {at}: training with flips and rotations",
+            ("cifar10", "cifar10+aug"),
+            (form,),
+        ),
+        f"table-2-{suffix}": Experiment(
+            f"MMRR's table 2 {at}", _CIFAR, (form, f"{form}, no embedding")
+        ),
+        f"table-3-{suffix}": Experiment(
+            f"MMRR's table 3 {at}", _CIFAR, (form, constant, bernoulli)
+        ),
+        f"table-4-{suffix}": Experiment(
+            f"MMRR's table 4 (with 8 and 9) {at}",
+            ("mnist:32", "fashion-mnist:32", "cifar10"),
+            (form,),
+        ),
+        f"figure-2-{suffix}": Experiment(f"MMRR's figure 2 {at}", _CIFAR, (f"{form}, levels",)),
+    }
+
+
+_FORMS = {  # how their experiments end, and what these say
+    "MMRR, paper's settings": ("paper", "at the paper's settings"),
+    "MMRR, paper scaled down": ("scaled", "at the paper's settings scaled down"),
+}
+
 EXPERIMENTS = {
     "digits": Experiment(
         "scikit-learn's digits, all detectors",
@@ -59,6 +89,11 @@ EXPERIMENTS = {
         ("MMRR features", "Patch 1-NN"),
         (0, 1, 2),
     ),
+    "table-7-paper": Experiment(
+        "MMRR's table 7 at the paper's settings: MVTec AD's bottle at 256x256",
+        ("mvtec:bottle",),
+        ("MMRR, paper's settings at 256x256",),
+    ),
     "table-1": Experiment(
         "MMRR's table 1: training with flips and rotations",
         ("cifar10", "cifar10+aug"),
@@ -79,4 +114,5 @@ EXPERIMENTS = {
         (0, 1, 2),
     ),
     "figure-2": Experiment("MMRR's figure 2: AUROC over levels", _CIFAR, ("MMRR, levels",)),
+    **{name: found for form in _FORMS for name, found in _in_paper_form(form).items()},
 }

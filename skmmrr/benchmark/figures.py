@@ -71,14 +71,18 @@ def draw_all(
 
 def draw_levels(ax: Axes, frame: Frame) -> bool:
     """AUROC against the number of masking levels (MMRR's figure 2); False without such rows."""
-    frame = frame[frame["detector"].str.fullmatch(r"MMRR, \d+ (levels|nodes)")]
+    frame = frame[frame["detector"].str.fullmatch(r"MMRR(, paper[^,]*)?, \d+ (levels|nodes)")]
     if frame.empty:
         return False
     parameters = frame["parameters"].map(json.loads)
     ends = 2 * (parameters.str["level_rule"] == "gauss-legendre")
-    frame = frame.assign(passes=parameters.str["n_levels"] + ends, ends=ends)
+    settings = frame["detector"].str.rpartition(",")[0]
+    curves = frame["class"]
+    if settings.nunique() > 1:
+        curves = curves + ", " + settings
+    frame = frame.assign(passes=parameters.str["n_levels"] + ends, ends=ends, curve=curves)
     ticks: set[int] = set()
-    for i, (label, own) in enumerate(frame.groupby("class")):
+    for i, (label, own) in enumerate(frame.groupby("curve")):
         for kind, curve in own.groupby("ends"):
             means = curve.groupby("passes")["auroc"].mean()
             if len(means) > 1:

@@ -21,10 +21,12 @@ from skmmrr.datasets import (
     get_data_home,
     load_adbench,
     load_cifar10,
+    load_cifar100,
     load_fashion_mnist,
     load_mnist,
     load_mvtec_ad,
     one_anomalous,
+    one_anomalous_pooled,
     one_vs_all,
 )
 
@@ -35,9 +37,11 @@ _LOADERS: dict[str, Callable[..., Bunch]] = {
     "mnist": load_mnist,
     "fashion-mnist": load_fashion_mnist,
     "cifar10": load_cifar10,
+    "cifar100": load_cifar100,
 }
+_RESIZED = ("mnist", "fashion-mnist")
 _AUGMENTED = "+aug"
-_CLASS_PROTOCOLS = ("class normal", "class anomalous", "development")
+_CLASS_PROTOCOLS = ("class normal", "class anomalous", "class anomalous, pooled", "development")
 _MOST_DEVELOPMENT = 400  # normal samples, and as many anomalies
 _TABLE_PROTOCOLS = {  # share that trains, whether anomalies stay in it
     "pyod": (0.6, True),
@@ -46,7 +50,10 @@ _TABLE_PROTOCOLS = {  # share that trains, whether anomalies stay in it
 }
 _MVTEC_PROTOCOL = "normal train"
 
-NAMES = ("digits", *_LOADERS, "cifar10+aug", "mvtec:CATEGORY[:SIZE]", "adbench:NAME", "adbench")
+NAMES = (
+    *("digits", *(f"{name}[:SIZE]" for name in _RESIZED), "cifar10", "cifar10+aug", "cifar100"),
+    *("mvtec:CATEGORY[:SIZE]", "adbench:NAME", "adbench"),
+)
 """How data sets are named; the capitals stand for names of the set's own."""
 
 PROTOCOLS = (*_CLASS_PROTOCOLS, *_TABLE_PROTOCOLS, _MVTEC_PROTOCOL)
@@ -109,16 +116,20 @@ def find_tasks(
     ----------
     name : str
         - ``"digits"``, scikit-learn's: 60% of a class train, the rest and all others test;
-        - ``"mnist"``, ``"fashion-mnist"``, ``"cifar10"``: training and test files;
-          ``"cifar10+aug"`` has a rotated and flipped copy of every training image beside it;
+        - ``"mnist"``, ``"fashion-mnist"``, ``"cifar10"``, ``"cifar100"`` (its 20 coarse classes):
+          training and test files; ``"mnist:32"`` and ``"fashion-mnist:32"`` are resized to 32x32,
+          as in the papers; ``"cifar10+aug"`` has a rotated and flipped copy of every training
+          image beside it;
         - ``"mvtec:bottle"``: 256x256 pixels; ``"mvtec:bottle:64"`` 64x64;
         - ``"adbench:cardio"``: a table; ``"adbench"``: all that are there.
     classes : sequence of str, default=None
         Names of classes, or their numbers; None takes all.
     protocol : str, default=None
-        "class normal" (MMRR, MLSAD, DN2; default for classes), "class anomalous" (thesis, classes
-        cut to one size), or "development", for choosing settings: as "class normal", but 400 normal
-        samples (a quarter, if they are few) and as many others of the training files test. For
+        "class normal" (MMRR, MLSAD, DN2; default for classes), "class anomalous, pooled" (thesis:
+        80% of the normal samples of both files train, the others and all of the class test; classes
+        cut to one size), "class anomalous" (the same on the files' own split), or "development",
+        for choosing settings: as "class normal", but 400 normal samples (a quarter, if they are
+        few) and as many others of the training files test. For
         tables "pyod" (default), 60% of the samples train, anomalies among them; "adbench", 70%,
         stratified; or "novelty", 60% of the normal samples. Tables are standardised by their
         training samples.
@@ -149,7 +160,7 @@ def find_tasks(
     if name == "digits":
         _chosen(protocol, _CLASS_PROTOCOLS[:1], name)
         tasks = [Task(name, _CLASS_PROTOCOLS[0], str(i), partial(_digit, i)) for i in range(10)]
-    elif name in (*_LOADERS, "cifar10" + _AUGMENTED):
+    elif name in (*_LOADERS, "cifar10" + _AUGMENTED) or (kind in _RESIZED and rest):
         tasks = _class_tasks(name, _chosen(protocol, _CLASS_PROTOCOLS, name), data_home)
     elif kind == "mvtec" and rest:
         _chosen(protocol, (_MVTEC_PROTOCOL,), name)
@@ -263,10 +274,13 @@ def _load_class(
     else:
         test = _load(source, "test", data_home)
         data = (train.images, train.target, test.images, test.target)
-    if protocol != "class anomalous":
-        X, X_test, y = one_vs_all(*data, normal=label)
+    if protocol == "class anomalous, pooled":
+        split = one_anomalous_pooled(*data, anomalous=label, balance=True, random_state=seed)
+    elif protocol == "class anomalous":
+        split = one_anomalous(*data, anomalous=label, balance=True)
     else:
-        X, X_test, y = one_anomalous(*data, anomalous=label, balance=True)
+        split = one_vs_all(*data, normal=label)
+    X, X_test, y = split
     if name.endswith(_AUGMENTED):
         X = with_augmented_copies(X, seed)
     return Split(X, X_test, y)
@@ -284,7 +298,16 @@ def _development(X: Array, y: Array, label: int) -> tuple[Array, Array, Array, A
 @cache
 def _load(name: str, subset: str, data_home: str | Path | None) -> Bunch:
     """Read a set once in a process."""
-    return _LOADERS[name](subset, data_home=data_home)
+    kind, _, rest = name.partition(":")
+    size = {"size": (_side(name, rest),) * 2} if rest else {}
+    return _LOADERS[kind](subset, data_home=data_home, **size)
+
+
+def _side(name: str, side: str) -> int:
+    """The number of pixels that the name of a set ends with."""
+    if not (side.isdigit() and int(side) > 0):
+        raise ValueError(f"The size of {name} must be a number of pixels. Got {side!r}.")
+    return int(side)
 
 
 # Pictures with masks
@@ -292,9 +315,7 @@ def _load(name: str, subset: str, data_home: str | Path | None) -> Bunch:
 
 def _mvtec_task(rest: str, data_home: str | Path | None) -> Task:
     category, _, side = rest.partition(":")
-    if side and not (side.isdigit() and int(side) > 0):
-        raise ValueError(f"The size of mvtec:{rest} must be a number of pixels. Got {side!r}.")
-    size = int(side or 256)
+    size = _side(f"mvtec:{rest}", side) if side else 256
     _load_mvtec(category, size, "test", data_home)  # what is missing is told before anything runs
     name = f"mvtec:{category}" if size == 256 else f"mvtec:{category}:{size}"
     load = partial(_load_category, category, size, data_home)

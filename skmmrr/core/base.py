@@ -35,7 +35,7 @@ from skmmrr.core.kinds import (
 )
 from skmmrr.core.labels import is_anomaly
 from skmmrr.core.seeds import numpy_generator
-from skmmrr.core.validation import check_real
+from skmmrr.core.validation import check_real, check_verbose, shown
 from skmmrr.core.warn import warn
 from skmmrr.representation import ImageShape, Representation
 
@@ -86,8 +86,8 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         X : array-like
             Normal samples, at least 2: vectors of shape (n_samples, n_features), images of shape
             (n_samples, height, width) or (n_samples, height, width, channels), or flattened images
-            with the parameter `image_shape`. Any real dtype; finite. Memory-mapped arrays are
-            read batch by batch.
+            with the parameter `image_shape`. Any real dtype; finite; no dates, and masked arrays
+            only where nothing is masked. Memory-mapped arrays are read batch by batch.
         y : Ignored
             Present for scikit-learn's conventions.
 
@@ -504,10 +504,11 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
             if value is not None and not isinstance(value, group):
                 raise TypeError(
                     f"The parameter {name!r} of {owner} must be None or a skmmrr.{group.__name__}. "
-                    f"Got {value!r} of type {type(value).__name__}."
+                    f"Got {shown(value)} of type {type(value).__name__}."
                 )
             if value is not None:
                 value.check(owner)
+        check_verbose(getattr(self, "verbose", 0), owner)
         check_real("validation_fraction", self.validation_fraction, owner, 0, 1)
         if not (self.contamination is None or self.contamination == "auto"):
             remedy = "It is the share of normal samples to flag; 'auto' is allowed too, and None."
@@ -523,6 +524,8 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         With `reset`, learn ``n_features_in_``, ``feature_names_in_`` and ``image_shape_``.
         """
         owner = type(self).__name__
+        if not reset:
+            self._check_params()  # which may have been set since the fit
         X, found = flatten_images(X, owner)
         if found is not None and not reset:
             check_image_shape(found, self.image_shape_, "was fitted on", owner)

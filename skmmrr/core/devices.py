@@ -8,6 +8,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
+from skmmrr.core.validation import check_option, shown
+
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -27,11 +29,12 @@ def resolve_device(device: str | torch.device, owner: str) -> torch.device:
     try:
         resolved = torch.device(device)
         torch.empty(0, device=resolved)
-    except (RuntimeError, TypeError, AssertionError, NotImplementedError) as error:
+    except Exception as error:  # of many kinds: what is no device, and what is not built in
+        said = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
             f"The parameter 'device' of {owner} must be 'auto', 'cpu', or a device that torch can "
-            f"use here, such as 'cuda' or 'cuda:1'. Got {device!r}, and torch says: "
-            f"{str(error).splitlines()[0]} Use device='auto' to take a GPU only where there is one."
+            f"use here, such as 'cuda' or 'cuda:1'. Got {shown(device)}, and torch says: {said} "
+            "Use device='auto' to take a GPU only where there is one."
         ) from error
     return resolved
 
@@ -42,6 +45,7 @@ def resolve_precision(precision: str, device: torch.device, convolutional: bool)
     "auto" is bfloat16 where the hardware gains from it: on recent GPUs, and for convolutions
     on CPUs that have it. Small products on a CPU lose more by the casts than they gain.
     """
+    check_option("precision", precision, "a detector", TRAINING_PRECISIONS)
     if precision == "auto":
         gains = _has_bfloat16(device) and (convolutional or device.type != "cpu")
         return torch.bfloat16 if gains else torch.float32

@@ -24,6 +24,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skmmrr.core.devices import resolve_device
 from skmmrr.core.kinds import (
     Arrays,
     Kind,
@@ -37,7 +38,7 @@ from skmmrr.core.kinds import (
     require,
     shorten,
 )
-from skmmrr.core.validation import check_integer
+from skmmrr.core.validation import check_integer, check_path, shown
 from skmmrr.core.warn import warn
 
 try:
@@ -66,6 +67,7 @@ def save_detector(detector: Any, path: PathLike) -> None:
     """Write a fitted detector; the file is there whole or, after an error, as it was before."""
     safetensors = _safetensors()
     check_is_fitted(detector)
+    path = check_path("path", path, f"{type(detector).__name__}.save")
     arrays: Arrays = {}
     text = json.dumps(_encode_detector(detector, arrays, fitted=True), allow_nan=False)
     metadata = {
@@ -74,7 +76,7 @@ def save_detector(detector: Any, path: PathLike) -> None:
         "content": text,
         "sha256": _digest(text, arrays),
     }
-    write_atomically(Path(path), safetensors.save(arrays, metadata))
+    write_atomically(path, safetensors.save(arrays, metadata))
 
 
 def load_detector(
@@ -84,14 +86,19 @@ def load_detector(
     limits: Mapping[str, int] | None,
 ) -> Any:
     """Read a detector of one of some classes."""
-    unknown = set(limits or {}) - set(LIMITS)
-    if unknown:
-        raise ValueError(f"load has limits for {sorted(LIMITS)}. Got {sorted(unknown)}.")
-    allowed = LIMITS | dict(limits or {})
+    path, limits = check_path("path", path, "load"), {} if limits is None else limits
+    if not isinstance(limits, Mapping) or limits.keys() - LIMITS.keys():
+        raise ValueError(
+            "The parameter 'limits' of load must be None or a mapping of some of "
+            f"{sorted(LIMITS)} to ints. Got {shown(limits)}."
+        )
+    if device is not None:
+        resolve_device(device, "load")
+    allowed = LIMITS | dict(limits)
     for name, most in allowed.items():
-        check_integer(f"limits[{name!r}]", most, "load", minimum=1)
+        check_integer(f"limits[{name!r}]", most, "load", minimum=1, maximum=2**63 - 1)
     try:
-        content, arrays = _read(Path(path), allowed)
+        content, arrays = _read(path, allowed)
         detector = _decode_detector(content, arrays, classes, allowed, fitted=True)
     except SavedFileError as error:
         found = f"{path} is no detector that skmmrr can load: {error}. {_REMEDY}"
@@ -238,9 +245,8 @@ def _check_limits(costs: Mapping[str, Any], limits: Mapping[str, int]) -> None:
 def _check_parameters(detector: Any) -> None:
     """Check the parameters as a fit does, and those that a fit takes as they are."""
     detector._check_params()
-    seed, verbose = detector.random_state, getattr(detector, "verbose", 0)
+    seed = detector.random_state
     require(isinstance(seed, int | None), "'random_state' must be an integer or null")
-    require(isinstance(verbose, int), "'verbose' must be an integer")
     device = getattr(detector, "device", "auto")
     require(isinstance(device, str), "'device' must be a text")
     if device != "auto":

@@ -26,6 +26,12 @@ def is_anomaly(y: ArrayLike, anomaly_label: Any = None) -> NDArray[np.bool]:
     ValueError
         If y is of no such convention, or could be of both.
     """
+    if np.ndim(anomaly_label):
+        raise ValueError(
+            f"The parameter 'anomaly_label' must be None or one label. Got {anomaly_label!r}."
+        )
+    if np.ma.is_masked(y):
+        raise ValueError("y must have no masked elements. Leave these samples out.")
     labels = np.asarray(y)
     if anomaly_label is not None:
         return np.asarray(labels == anomaly_label)

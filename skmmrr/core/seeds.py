@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 
+from skmmrr.core.validation import shown
+
 
 def draw_seed(random_state: Any) -> int:
     """Resolve scikit-learn's `random_state` (None, int or RandomState) to one seed.
@@ -14,7 +16,22 @@ def draw_seed(random_state: Any) -> int:
     """
     if random_state is None:
         return int(np.random.default_rng().integers(2**31 - 1))
-    return int(check_random_state(random_state).randint(2**31 - 1))
+    return int(random_state_of(random_state).randint(2**31 - 1))
+
+
+def random_state_of(random_state: Any) -> np.random.RandomState:
+    """Resolve scikit-learn's `random_state` to a generator; None to a fresh one."""
+    if random_state is None:
+        return np.random.RandomState()
+    try:
+        generator: np.random.RandomState = check_random_state(random_state)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(
+            "The parameter 'random_state' must be None, an int from 0 to 2**32 - 1, or a "
+            f"numpy.random.RandomState. Got {shown(random_state)} of type "
+            f"{type(random_state).__name__}. Of a Generator take generator.integers(2**32)."
+        ) from error
+    return generator
 
 
 def numpy_generator(seed: int, *key: int | float | str) -> np.random.Generator:

@@ -1,18 +1,37 @@
 """Checks of parameters: one template for every message."""
 
+import math
 import numbers
 import operator
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+_MOST = 2**31 - 1  # of counts: what arrays and torch take for a size
+_LONGEST = 200  # characters of a value in a message
 
-def check_integer(name: str, value: Any, owner: str, minimum: int, remedy: str = "") -> int:
-    """Check for an int that is at least `minimum`."""
+
+def shown(value: Any) -> str:
+    """A value as messages show it, cut where it is long; ints beyond 4,300 digits have no text."""
+    try:
+        text = repr(value)
+    except Exception:
+        text = f"{type(value).__name__} that cannot be printed"
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def check_integer(
+    name: str, value: Any, owner: str, minimum: int, remedy: str = "", maximum: int = _MOST
+) -> int:
+    """Check for an int that is at least `minimum`, and no larger than any count can be."""
     allowed = f"an int of at least {minimum}"
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise TypeError(_message(name, value, owner, allowed, remedy))
     number = operator.index(value)
-    if number < minimum:
+    if number > maximum:
+        allowed = f"an int from {minimum} to {maximum}"
+    if not minimum <= number <= maximum:
         raise ValueError(_message(name, value, owner, allowed, remedy))
     return number
 
@@ -28,7 +47,7 @@ def check_steps(
     each = value if isinstance(value, tuple) and len(phases) > 1 else (value,) * len(phases)
     if any(isinstance(n, bool) or not isinstance(n, numbers.Integral) for n in each):
         raise TypeError(message)
-    if len(each) != len(phases) or min(each) < 1:
+    if len(each) != len(phases) or min(each) < 1 or max(each) > _MOST:
         raise ValueError(message)
 
 
@@ -56,7 +75,7 @@ def check_real(
     allowed = f"a number in {bounds[0]}{low:g}, {high:g}{bounds[1]}"
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(_message(name, value, owner, allowed, remedy))
-    number = float(value)
+    number = _as_float(value)
     above = number >= low if bounds[0] == "[" else number > low
     below = number <= high if bounds[1] == "]" else number < high
     if not (above and below):
@@ -73,6 +92,13 @@ def check_option(
     return value
 
 
+def check_path(name: str, value: Any, owner: str) -> Path:
+    """Check for a path."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(_message(name, value, owner, "a path, as text or path-like", ""))
+    return Path(value)
+
+
 def check_bool(name: str, value: Any, owner: str) -> bool:
     """Check for True or False."""
     if type(value).__name__ not in ("bool", "bool_"):  # numpy's too
@@ -80,7 +106,20 @@ def check_bool(name: str, value: Any, owner: str) -> bool:
     return bool(value)
 
 
+def check_verbose(value: Any, owner: str) -> None:
+    """Check for an int of at least 0, which False and True are too."""
+    if not isinstance(value, bool):
+        check_integer("verbose", value, owner, 0, "1 shows progress bars, 0 none.")
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # of an int that is beyond all floats
+        return math.inf if value > 0 else -math.inf
+
+
 def _message(name: str, value: Any, owner: str, allowed: str, remedy: str) -> str:
-    message = f"The parameter {name!r} of {owner} must be {allowed}. Got {value!r}"
+    message = f"The parameter {name!r} of {owner} must be {allowed}. Got {shown(value)}"
     message += f" of type {type(value).__name__}."
     return f"{message} {remedy}".rstrip()

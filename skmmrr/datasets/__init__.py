@@ -1,11 +1,16 @@
 """Readers of the formats in which people have the papers' data sets on disk."""
 
-from skmmrr.datasets._cifar import load_cifar10
+from skmmrr.datasets._cifar import load_cifar10, load_cifar100
 from skmmrr.datasets._fetch import fetch
 from skmmrr.datasets._home import get_data_home
 from skmmrr.datasets._idx import load_fashion_mnist, load_mnist
 from skmmrr.datasets._images import load_image_folder, load_mvtec_ad
-from skmmrr.datasets._protocols import NoveltySplit, one_anomalous, one_vs_all
+from skmmrr.datasets._protocols import (
+    NoveltySplit,
+    one_anomalous,
+    one_anomalous_pooled,
+    one_vs_all,
+)
 from skmmrr.datasets._tables import load_adbench, load_csv
 
 __all__ = [
@@ -14,11 +19,13 @@ __all__ = [
     "get_data_home",
     "load_adbench",
     "load_cifar10",
+    "load_cifar100",
     "load_csv",
     "load_fashion_mnist",
     "load_image_folder",
     "load_mnist",
     "load_mvtec_ad",
     "one_anomalous",
+    "one_anomalous_pooled",
     "one_vs_all",
 ]

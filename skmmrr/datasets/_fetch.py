@@ -42,6 +42,11 @@ _SETS: dict[str, tuple[str, str, dict[str, str]]] = {
         "https://www.cs.toronto.edu/~kriz/",
         {"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"},
     ),
+    "cifar100": (
+        "",
+        "https://www.cs.toronto.edu/~kriz/",
+        {"cifar-100-python.tar.gz": "eb9058c3a382ffc7106e4002c42a8d85"},
+    ),
 }
 
 
@@ -55,7 +60,7 @@ def fetch(
 
     Parameters
     ----------
-    name : {"mnist", "fashion-mnist", "cifar10"}
+    name : {"mnist", "fashion-mnist", "cifar10", "cifar100"}
         The set.
     data_home : path-like, default=None
         Where to; see :func:`get_data_home`. What is there and whole is not fetched again.

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from skmmrr.core.validation import check_path
+
 _VARIABLE = "SKMMRR_DATA"
 
 
@@ -28,7 +30,7 @@ def get_data_home(data_home: str | os.PathLike[str] | None = None) -> Path:
     'pictures'
     """
     if data_home is not None:
-        return Path(data_home).expanduser()
+        return check_path("data_home", data_home, "skmmrr.datasets").expanduser()
     return Path(os.environ.get(_VARIABLE) or Path.home() / ".cache" / "skmmrr")
 
 

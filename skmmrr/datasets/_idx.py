@@ -13,6 +13,7 @@ from sklearn.utils import Bunch
 
 from skmmrr.core.validation import check_option
 from skmmrr.datasets._home import corrupt, find_file
+from skmmrr.datasets._images import check_size, resized
 
 _UNSIGNED_BYTES = 8
 _FASHION = [
@@ -30,13 +31,21 @@ _FASHION = [
 _PREFIX = {"train": "train", "test": "t10k"}
 
 
-def load_mnist(subset: str = "train", *, data_home: str | os.PathLike[str] | None = None) -> Bunch:
+def load_mnist(
+    subset: str = "train",
+    *,
+    size: tuple[int, int] | None = None,
+    data_home: str | os.PathLike[str] | None = None,
+) -> Bunch:
     """Read MNIST's handwritten digits, which must be on disk.
 
     Parameters
     ----------
     subset : {"train", "test"}, default="train"
         60,000 or 10,000 images.
+    size : tuple (height, width), default=None
+        To which images are resized, by Pillow's bilinear interpolation; None keeps 28x28. The
+        papers take (32, 32), and do not print by what interpolation.
     data_home : path-like, default=None
         Folder with the files, or with a folder ``mnist`` or ``MNIST/raw`` that has them; see
         :func:`get_data_home`. Their names are those of the original, such as
@@ -45,8 +54,8 @@ def load_mnist(subset: str = "train", *, data_home: str | os.PathLike[str] | Non
     Returns
     -------
     mnist : Bunch
-        - ``images``: ndarray of uint8 of shape (n_samples, 28, 28);
-        - ``data``: the same as (n_samples, 784);
+        - ``images``: ndarray of uint8 of shape (n_samples, 28, 28), or resized;
+        - ``data``: the same as (n_samples, height * width);
         - ``target``: ndarray of int64 of shape (n_samples,), 0 to 9;
         - ``target_names``, ``DESCR``.
 
@@ -65,15 +74,19 @@ def load_mnist(subset: str = "train", *, data_home: str | os.PathLike[str] | Non
     FileNotFoundError: No such file of the data set. Looked for:...
     """
     check_option("subset", subset, "load_mnist", tuple(_PREFIX))
+    check_size(size, "load_mnist")
     return Bunch(
-        **_load(subset, data_home, ("mnist", "MNIST/raw", "")),
+        **_load(subset, size, data_home, ("mnist", "MNIST/raw", "")),
         target_names=[str(digit) for digit in range(10)],
         DESCR="MNIST: handwritten digits, 28x28, grey (LeCun, Cortes and Burges, 1998).",
     )
 
 
 def load_fashion_mnist(
-    subset: str = "train", *, data_home: str | os.PathLike[str] | None = None
+    subset: str = "train",
+    *,
+    size: tuple[int, int] | None = None,
+    data_home: str | os.PathLike[str] | None = None,
 ) -> Bunch:
     """Read Fashion-MNIST's articles of clothing, which must be on disk.
 
@@ -81,6 +94,8 @@ def load_fashion_mnist(
     ----------
     subset : {"train", "test"}, default="train"
         60,000 or 10,000 images.
+    size : tuple (height, width), default=None
+        As of :func:`load_mnist`.
     data_home : path-like, default=None
         Folder with a folder ``fashion-mnist`` or ``FashionMNIST/raw`` that has the files; see
         :func:`get_data_home`. Their names are those of MNIST, so they are not looked for in the
@@ -106,15 +121,19 @@ def load_fashion_mnist(
     FileNotFoundError: No such file of the data set. Looked for:...
     """
     check_option("subset", subset, "load_fashion_mnist", tuple(_PREFIX))
+    check_size(size, "load_fashion_mnist")
     return Bunch(
-        **_load(subset, data_home, ("fashion-mnist", "FashionMNIST/raw")),
+        **_load(subset, size, data_home, ("fashion-mnist", "FashionMNIST/raw")),
         target_names=_FASHION,
         DESCR="Fashion-MNIST: articles of clothing, 28x28, grey (Xiao, Rasul and Vollgraf, 2017).",
     )
 
 
 def _load(
-    subset: str, data_home: str | os.PathLike[str] | None, folders: tuple[str, ...]
+    subset: str,
+    size: tuple[int, int] | None,
+    data_home: str | os.PathLike[str] | None,
+    folders: tuple[str, ...],
 ) -> dict[str, NDArray[Any]]:
     images, target = (
         read_idx(find_file(data_home, folders, (name, f"{name}.gz")))
@@ -125,6 +144,8 @@ def _load(
             f"The images of {folders[0]}'s {subset} set have the shape {images.shape}, its labels "
             f"{target.shape}: they do not belong together. Fetch both again."
         )
+    if size is not None:
+        images = np.stack([resized(image, size) for image in images])
     return {
         "images": images,
         "data": images.reshape(len(images), -1),

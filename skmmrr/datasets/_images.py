@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from sklearn.utils import Bunch
 
-from skmmrr.core.validation import check_integer, check_option
+from skmmrr.core.validation import check_integer, check_option, check_path, shown
 from skmmrr.datasets._home import corrupt, get_data_home
 
 PathLike = str | os.PathLike[str]
@@ -30,11 +30,16 @@ _BITS_PER_SAMPLE = 258  # a tag of TIFF
 def check_size_and_mode(size: Any, mode: Any, owner: str) -> None:
     """Check what images are brought to."""
     check_option("mode", mode, owner, tuple(_MODES))
+    check_size(size, owner)
+
+
+def check_size(size: Any, owner: str) -> None:
+    """Check for None or (height, width)."""
     if size is None:
         return
     if not isinstance(size, tuple | list) or len(size) != 2:
         raise ValueError(
-            f"The parameter 'size' of {owner} must be (height, width) or None. Got {size!r}."
+            f"The parameter 'size' of {owner} must be (height, width) or None. Got {shown(size)}."
         )
     for side in size:
         check_integer("size", side, owner, minimum=1)
@@ -77,8 +82,17 @@ def read_image(path: PathLike, size: tuple[int, int] | None, mode: str) -> NDArr
             f"{_MODES[mode]!r}. Save the picture as RGB or grey."
         ) from error
     if size is not None:
-        image = image.resize(size[::-1], Image.Resampling.BILINEAR)
+        image = _resized(image, size)
     return np.asarray(image)
+
+
+def resized(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An image in (height, width), filtered against aliasing where it becomes smaller."""
+    return np.asarray(_resized(Image.fromarray(image), size))
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    return image.resize(size[::-1], Image.Resampling.BILINEAR)
 
 
 def _open(path: Path) -> tuple[Image.Image, int | None]:
@@ -168,7 +182,7 @@ def load_image_folder(
     Traceback (most recent call last):
     FileNotFoundError: There is no folder nowhere...
     """
-    folder = Path(folder)
+    folder = check_path("folder", folder, "load_image_folder")
     paths = pictures_in(folder, "**/*")
     empty = sorted(p for p in folder.glob("**/") if not any(p.iterdir()))
     if empty:
@@ -235,6 +249,7 @@ def load_mvtec_ad(
     Traceback (most recent call last):
     FileNotFoundError: There is no category 'bottle' of MVTec AD. Looked for:...
     """
+    check_path("category", category, "load_mvtec_ad")
     check_option("subset", subset, "load_mvtec_ad", ("train", "test"))
     home = get_data_home(data_home)
     candidates = [home / "mvtec_ad" / category, home / category]

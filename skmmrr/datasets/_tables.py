@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 
 from skmmrr._pandas import import_pandas
 from skmmrr.core.labels import is_anomaly
+from skmmrr.core.validation import check_path
 from skmmrr.datasets._home import corrupt, get_data_home
 
 PathLike = str | os.PathLike[str]
@@ -49,7 +50,7 @@ def load_adbench(name: PathLike, *, data_home: PathLike | None = None) -> Bunch:
     Traceback (most recent call last):
     FileNotFoundError: There is no ADBench set 'cardio'...
     """
-    path = _find(name, get_data_home(data_home))
+    path = _find(check_path("name", name, "load_adbench"), get_data_home(data_home))
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             X, y = arrays["X"], arrays["y"]
@@ -103,7 +104,9 @@ def load_csv(path: PathLike, *, target: str | None = None, anomaly_label: Any = 
     >>> parts.data[1], parts.target, parts.feature_names
     (array([9. , 0.1]), array([ 1, -1]), ['width', 'weight'])
     """
-    path = Path(path)
+    path = check_path("path", path, "load_csv")
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path} to read a table from.")
     cells = _read_csv(path)
     labels: Any = None
     if target is not None:
@@ -123,9 +126,9 @@ def load_csv(path: PathLike, *, target: str | None = None, anomaly_label: Any = 
     return _table(data, labels, anomaly_label, f"{len(data)} rows of {path}.", feature_names=names)
 
 
-def _find(name: PathLike, home: Path) -> Path:
-    if Path(name).is_file():
-        return Path(name)
+def _find(name: Path, home: Path) -> Path:
+    if name.is_file():
+        return name
     folders = [home / "adbench", home]
     found = [p for f in folders for p in sorted(f.glob("*.npz")) if _matches(p, str(name))]
     if not found:

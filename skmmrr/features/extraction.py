@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from skmmrr.core.chunks import padded_chunks, rows_per_chunk, sample_chunks
 from skmmrr.core.devices import autocast, module_on_device, resolve_precision
 from skmmrr.core.kinds import Flag, Integer, Maybe, Real, Sequence, Text, record, require, stored
+from skmmrr.core.validation import shown
 from skmmrr.features.networks import NAMES, FeatureNetwork, Stages, load_network
 from skmmrr.options import FeatureMaps
 from skmmrr.representation import ImageShape, Representation, Samples
@@ -264,13 +265,13 @@ def check_features(features: Any, options: Any, owner: str) -> None:
         name = features.startswith("timm:") and len(features) > len("timm:")
         if not name and features not in NAMES[:-1]:
             raise ValueError(
-                f"The parameter 'features' of {owner} must be one of {NAMES}. Got {features!r}. A "
+                f"The parameter 'features' of {owner} must be one of {NAMES}. Got {shown(features)}. A "
                 "torch module or a callable gives features of any other kind."
             )
     elif features is not None and not callable(features):
         raise TypeError(
             f"The parameter 'features' of {owner} must be None, one of {NAMES}, a torch module or "
-            f"a callable. Got {features!r}."
+            f"a callable. Got {shown(features)}."
         )
 
 

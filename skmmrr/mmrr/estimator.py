@@ -26,7 +26,7 @@ from skmmrr.core.training import HISTORY, TrainingData, check_history, fitting, 
 from skmmrr.core.validation import check_bool, check_integer, check_option, check_steps
 from skmmrr.features import FeatureExtractor, Features, check_features
 from skmmrr.mmrr.backbones import BACKBONES
-from skmmrr.mmrr.levels import level_quadrature
+from skmmrr.mmrr.levels import check_levels, level_quadrature
 from skmmrr.mmrr.masking import MASKS
 from skmmrr.mmrr.phases import training_phases
 from skmmrr.mmrr.score import squared_error
@@ -425,6 +425,9 @@ class MMRRDetector(NetworkDetector):
             scores are. Means over all of the map, whatever `top_share` is.
         """
         check_is_fitted(self)
+        if noise_seed is not None:
+            owner, remedy = f"{type(self).__name__}.level_losses", "None takes that of the fit."
+            check_integer("noise_seed", noise_seed, owner, 0, remedy, maximum=2**32 - 1)
         return self._level_losses(self._validate_X(X, reset=False), noise_seed)
 
     def anomaly_map(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -504,13 +507,9 @@ class MMRRDetector(NetworkDetector):
         """
         check_is_fitted(self)
         X = self._validate_X(X, reset=False)
-        levels = self.levels_ if levels is None else np.asarray(levels, dtype=np.float64).ravel()
-        if len(levels) == 0 or not ((levels >= 0) & (levels <= 1)).all():
-            raise ValueError(f"explain takes levels in [0, 1], at least one. Got {levels}.")
-        if member not in range(len(self.network_)):
-            raise ValueError(
-                f"explain takes a member from 0 to {len(self.network_) - 1}. Got {member}."
-            )
+        owner, last = f"{type(self).__name__}.explain", len(self.network_) - 1
+        levels = self.levels_ if levels is None else check_levels(levels, owner)
+        check_integer("member", member, owner, 0, "It counts the networks.", maximum=last)
         parts: dict[str, NDArray[Any]] = {}
         for one in self._passes(self._rows(X), levels, members=[member]):
             for name in ("x", "embedding", "mask", "restored", "refined"):

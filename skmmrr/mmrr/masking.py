@@ -10,23 +10,24 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from skmmrr.mmrr.root_finding import solve_bias
+from skmmrr.mmrr.root_finding import (
+    N_HALVINGS,
+    N_HALVINGS_OF_ALL,
+    WIDEST,
+    WIDEST_OF_ALL,
+    solve_bias,
+)
 
 
 class _LevelMask(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, level: Tensor) -> Tensor:
-        tiny, almost_one = torch.finfo(logits.dtype).tiny, 1 - torch.finfo(logits.dtype).eps / 2
-        inner = level.clamp(tiny, almost_one)
-        mask = torch.add(logits, solve_bias(logits, inner)).sigmoid_()
-
-        # One more Newton step, on the mask itself: its error is not bound to the spacing of
-        # floats near the bias, which for logits of 1e4 is 1e-3.
-        slope = torch.addcmul(mask, mask, mask, value=-1)  # m (1 - m)
-        mean_slope = slope.mean(-1, keepdim=True).clamp_min_(tiny)
-        shift = (inner - mask.mean(-1, keepdim=True)) / mean_slope
-        mask.addcmul_(slope, shift.clamp_(-1, 1))  # |shift| <= 1 keeps order and range
-
+        mask, spread = _mask(logits, level)
+        wide = (spread > WIDEST).squeeze(-1)
+        if mask.device.type != "cpu" or torch.compiler.is_compiling():  # which ask for no answer
+            mask.masked_fill_(wide.unsqueeze(-1), torch.nan)
+        elif wide.any():
+            mask[wide] = _wide_mask(logits[wide], level[wide], spread[wide]).to(mask.dtype)
         between, full = (level > 0) & (level < 1), level >= 1
         mask.mul_(between).add_(full)
         ctx.save_for_backward(mask)
@@ -41,6 +42,33 @@ class _LevelMask(torch.autograd.Function):
         total = slope.sum(-1, keepdim=True).clamp_min_(torch.finfo(mask.dtype).tiny)
         common = weighted.sum(-1, keepdim=True) / total  # 0 where every sigmoid saturates
         return weighted.addcmul_(slope, common, value=-1), None
+
+
+def _mask(logits: Tensor, level: Tensor, n_halvings: int = N_HALVINGS) -> tuple[Tensor, Tensor]:
+    """Masks strictly inside the levels 0 and 1, and the spread of the logits of each."""
+    tiny, almost_one = torch.finfo(logits.dtype).tiny, 1 - torch.finfo(logits.dtype).eps / 2
+    inner = level.clamp(tiny, almost_one)
+    bias, spread = solve_bias(logits, inner, n_halvings)
+    mask = torch.add(logits, bias).sigmoid_()
+
+    # One more Newton step, on the mask itself: its error is not bound to the spacing of
+    # floats near the bias, which for logits of 1e4 is 1e-3.
+    slope = torch.addcmul(mask, mask, mask, value=-1)  # m (1 - m)
+    mean_slope = slope.mean(-1, keepdim=True).clamp_min_(tiny)
+    shift = (inner - mask.mean(-1, keepdim=True)) / mean_slope
+    mask.addcmul_(slope, shift.clamp_(-1, 1))  # |shift| <= 1 keeps order and range
+    return mask, spread
+
+
+def _wide_mask(logits: Tensor, level: Tensor, spread: Tensor) -> Tensor:
+    """Masks in float64, whose spacing is fine enough for logits of any size that makes sense."""
+    if (spread > WIDEST_OF_ALL).any():
+        raise ValueError(
+            f"level_mask takes logits whose spread in a row is at most {WIDEST_OF_ALL:g}. Got "
+            f"{spread.max():g}: a masking network that gives such has diverged. Lower its learning "
+            "rate, or scale the logits."
+        )
+    return _mask(logits.double(), level.double(), N_HALVINGS_OF_ALL)[0]
 
 
 def level_mask(logits: Tensor, level: Tensor) -> Tensor:
@@ -64,13 +92,20 @@ def level_mask(logits: Tensor, level: Tensor) -> Tensor:
     -------
     mask : Tensor of shape (n, d), or the broadcast (..., d)
         In [0, 1] and in the order of the logits: 1 keeps an element, 0 replaces it by noise.
-        Float32, or float64 for float64 logits. In float32 its mean is within 1e-6 of the level
-        for logits up to 1e4, and exactly 0 and 1 at the levels 0 and 1, where the gradient is 0.
+        Float32, or float64 for float64 logits. In float32 its mean is within 1e-6 of the level,
+        and exactly 0 and 1 at the levels 0 and 1, where the gradient is 0. On a GPU and in
+        exported graphs, rows whose logits spread over more than 2e4 are NaN.
+
+    Raises
+    ------
+    ValueError
+        If, on a CPU, the logits of a row spread over more than 1e12.
 
     Notes
     -----
     The number of steps is fixed and nothing is read back from the device, so that a GPU never
-    waits; all levels of all samples are one call.
+    waits; all levels of all samples are one call. On a CPU, rows whose logits spread over more
+    than 2e4 are solved again in float64, by more steps.
 
     Examples
     --------

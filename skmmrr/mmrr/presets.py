@@ -18,7 +18,7 @@ def _training(batch_size: int) -> Training:
 
 PAPER_32x32 = MappingProxyType(
     {
-        "n_levels": 60,
+        "n_levels": 60,  # printed for pictures (appendix D); of scores it is assumed
         "level_rule": "uniform",
         "adjust": False,
         "downsample": 1,

@@ -17,13 +17,17 @@ itself is flat at both ends.
 import torch
 from torch import Tensor
 
-# From a bracket of 2e4 (logits up to 1e4) to one of 4.9, from which two steps reach the spacing of
-# floats. Counts known beforehand need no look at the data, hence no synchronisation with a GPU.
-N_HALVINGS = 12
+# From the bracket of a spread of 2e4 (logits up to 1e4) to one of 4.9, from which two steps reach
+# the spacing of floats. A count known beforehand needs no look at the data, hence no
+# synchronisation with a GPU, and gives a row the same bias whatever the others are.
+WIDEST, N_HALVINGS = 2e4, 12
+WIDEST_OF_ALL, N_HALVINGS_OF_ALL = 1e12, 38
 N_NEWTON_STEPS = 2
 
 
-def solve_bias(logits: Tensor, level: Tensor) -> Tensor:
+def solve_bias(
+    logits: Tensor, level: Tensor, n_halvings: int = N_HALVINGS
+) -> tuple[Tensor, Tensor]:
     """Solve ``mean(sigmoid(logits + bias), -1) = level`` for the bias of every row.
 
     Parameters
@@ -32,22 +36,28 @@ def solve_bias(logits: Tensor, level: Tensor) -> Tensor:
         Finite, float32 or float64.
     level : Tensor of shape (..., 1)
         Strictly between 0 and 1, of the logits' dtype.
+    n_halvings : int, default=12
+        Enough for a spread of 2e4; 38 are for one of 1e12, in float64.
 
     Returns
     -------
     bias : Tensor of shape (..., 1)
         Within the bracket above; off the root by about the spacing of floats at
         ``max(abs(logits))``.
+    spread : Tensor of shape (..., 1)
+        The highest less the lowest logit. Where it is too large for `n_halvings`, the bias is
+        wrong.
     """
     d = logits.shape[-1]
     tiny, almost_one = torch.finfo(logits.dtype).tiny, 1 - torch.finfo(logits.dtype).eps / 2
     target = torch.logit(level)
     lowest, highest = logits.amin(-1, keepdim=True), logits.amax(-1, keepdim=True)
     half_width = highest / 2 - lowest / 2
+    spread = highest - lowest
     bias = target - (lowest + half_width)
     mask, level_sum = torch.empty_like(logits), level * d
 
-    for _ in range(N_HALVINGS):
+    for _ in range(n_halvings):
         torch.add(logits, bias, out=mask).sigmoid_()
         side = torch.sub(level_sum, mask.sum(-1, keepdim=True)).sign_()
         bias.addcmul_(side, half_width.mul_(0.5))
@@ -58,7 +68,7 @@ def solve_bias(logits: Tensor, level: Tensor) -> Tensor:
         mean = mask.mean(-1, keepdim=True).clamp_(tiny, almost_one)
         norm = torch.linalg.vector_norm(mask, dim=-1, keepdim=True)
         slope = torch.addcmul(mean, norm, norm, value=-1 / d).clamp_min_(tiny)  # mean(m (1 - m))
-        spread = torch.addcmul(mean, mean, mean, value=-1)  # F' = slope / spread
-        newton = (target - torch.logit(mean)).mul_(spread).div_(slope).add_(bias)
+        flat = torch.addcmul(mean, mean, mean, value=-1)  # F' = slope / flat
+        newton = (target - torch.logit(mean)).mul_(flat).div_(slope).add_(bias)
         bias = torch.clamp(newton, low, high)
-    return bias
+    return bias, spread

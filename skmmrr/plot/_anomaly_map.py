@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skmmrr.plot import _checks
 from skmmrr.plot._pyplot import as_picture, pyplot
 
 
@@ -52,6 +53,7 @@ class AnomalyMapDisplay:
         -------
         display : AnomalyMapDisplay
         """
+        _checks.able(estimator, "anomaly_map", cls.__name__)
         maps = estimator.anomaly_map(X)
         images = estimator.spec_.representation.scale(estimator._validate_X(X, reset=False))
         if estimator.image_shape_ is not None:
@@ -67,8 +69,9 @@ class AnomalyMapDisplay:
         -------
         display : AnomalyMapDisplay
         """
-        plt, n = pyplot(type(self).__name__), len(self.images)
-        strips = self.images.ndim == 2
+        images, maps = self._checked()
+        plt, n = pyplot(type(self).__name__), len(images)
+        strips = images.ndim == 2
         self.figure_, self.axes_ = plt.subplots(
             2,
             n,
@@ -76,15 +79,15 @@ class AnomalyMapDisplay:
             squeeze=False,
             layout="constrained",
         )
-        aspect, highest = "auto" if strips else "equal", float(np.max(self.maps))
+        aspect, highest = "auto" if strips else "equal", float(np.max(maps))
         for i, (top, bottom) in enumerate(self.axes_.T):
-            picture = as_picture(self.images[i])
+            picture = as_picture(images[i])
             for ax in (top, bottom):
                 ax.imshow(picture, cmap="gray", vmin=-1, vmax=1, aspect=aspect)
                 ax.set(xticks=[], yticks=[])
             share = 1.0 if strips else 0.7
             overlay = bottom.imshow(
-                np.atleast_2d(self.maps[i]),
+                np.atleast_2d(maps[i]),
                 cmap="inferno",
                 vmin=0,
                 vmax=highest,
@@ -97,3 +100,18 @@ class AnomalyMapDisplay:
         bar.set_label("squared error", fontsize=8)
         bar.ax.tick_params(labelsize=8)
         return self
+
+    def _checked(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Images and maps, of one size."""
+        owner = type(self).__name__
+        shapes = "(n, height, width[, channels]) or (n, n_features)"
+        images = _checks.numbers("images", self.images, owner, shapes, (2, 3, 4))
+        size = images.shape[:3]
+        maps = _checks.numbers("maps", self.maps, owner, str(size), (len(size),))
+        if maps.shape != size:
+            raise ValueError(
+                f"The parameter 'maps' of {owner} must have the shape {size} of the images. Got "
+                f"{maps.shape}."
+            )
+        _checks.titles(self.titles, len(images), owner)
+        return images, maps

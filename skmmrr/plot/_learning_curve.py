@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from skmmrr.plot import _checks
 from skmmrr.plot._pyplot import pyplot
 
 
@@ -39,6 +40,7 @@ class LearningCurveDisplay:
         -------
         display : LearningCurveDisplay
         """
+        _checks.able(estimator, "history_", cls.__name__)
         return cls(history=estimator.history_).plot()
 
     def plot(self) -> Self:
@@ -48,6 +50,11 @@ class LearningCurveDisplay:
         -------
         display : LearningCurveDisplay
         """
+        owner, columns = type(self).__name__, ("step", "train_loss", "validation_loss")
+        _checks.mapping("history", self.history, owner, (), "the history_ of a detector")
+        for phase, log in self.history.items():
+            source = "a phase of the history_ of a detector"
+            _checks.mapping(f"history[{phase!r}]", log, owner, columns, source)
         plt, n = pyplot(type(self).__name__), len(self.history)
         self.figure_, axes = plt.subplots(
             1, n, figsize=(4.2 * n, 3.2), squeeze=False, layout="constrained"

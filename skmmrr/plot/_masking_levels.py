@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skmmrr.plot import _checks
 from skmmrr.plot._pyplot import as_picture, pyplot
 
 
@@ -56,6 +57,7 @@ class MaskingLevelsDisplay:
         -------
         display : MaskingLevelsDisplay
         """
+        _checks.able(estimator, "explain", cls.__name__)
         return cls(stages=estimator.explain(X, levels=levels)).plot()
 
     def plot(self) -> Self:
@@ -65,6 +67,9 @@ class MaskingLevelsDisplay:
         -------
         display : MaskingLevelsDisplay
         """
+        needed = ("x", "embedding", "mask", "restored", "refined", "levels")
+        source = "what MMRRDetector.explain returns"
+        _checks.mapping("stages", self.stages, type(self).__name__, needed, source)
         plt, stages = pyplot(type(self).__name__), self.stages
         n_samples, n_levels = len(stages.x), len(stages.levels)
         strips = stages.x.ndim == 2

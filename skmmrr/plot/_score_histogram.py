@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from skmmrr.plot import _checks
 from skmmrr.plot._pyplot import pyplot
 
 
@@ -13,11 +14,11 @@ class ScoreHistogramDisplay:
 
     Parameters
     ----------
-    anomaly_score : ndarray of shape (n_samples,)
+    anomaly_score : array-like of shape (n_samples,)
         Higher is more abnormal: the negative of ``score_samples``.
     threshold : float, default=None
         Scores above it are called anomalies.
-    y : ndarray of shape (n_samples,), default=None
+    y : array-like of shape (n_samples,), default=None
         +1 for normal samples, -1 for anomalies.
 
     Attributes
@@ -29,13 +30,13 @@ class ScoreHistogramDisplay:
     def __init__(
         self,
         *,
-        anomaly_score: NDArray[np.float64],
+        anomaly_score: ArrayLike,
         threshold: float | None = None,
-        y: NDArray[Any] | None = None,
+        y: ArrayLike | None = None,
     ) -> None:
-        self.anomaly_score = anomaly_score
+        self.anomaly_score: Any = anomaly_score
         self.threshold = threshold
-        self.y = y
+        self.y: Any = y
 
     @classmethod
     def from_estimator(
@@ -58,6 +59,7 @@ class ScoreHistogramDisplay:
         -------
         display : ScoreHistogramDisplay
         """
+        _checks.able(estimator, "score_samples", cls.__name__)
         scores = -estimator.score_samples(X)
         return cls.from_predictions(scores, y, threshold=-estimator.offset_, ax=ax)
 
@@ -87,14 +89,7 @@ class ScoreHistogramDisplay:
         -------
         display : ScoreHistogramDisplay
         """
-        labels = None if y is None else np.asarray(y)
-        if labels is not None and not np.isin(labels, (-1, 1)).all():
-            raise ValueError(
-                "ScoreHistogramDisplay takes y of +1 (normal) and -1 (anomaly). "
-                f"Got the values {np.unique(labels)}. With 0/1 labels pass np.where(y == 0, 1, -1)."
-            )
-        scores = np.asarray(anomaly_score, dtype=np.float64)
-        return cls(anomaly_score=scores, threshold=threshold, y=labels).plot(ax=ax)
+        return cls(anomaly_score=anomaly_score, threshold=threshold, y=y).plot(ax=ax)
 
     def plot(self, *, ax: Any = None) -> Self:
         """Draw the histogram, normal samples and anomalies each to an area of 1.
@@ -108,6 +103,7 @@ class ScoreHistogramDisplay:
         -------
         display : ScoreHistogramDisplay
         """
+        self._check(ax)
         plt = pyplot(type(self).__name__)
         if ax is None:
             _, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
@@ -128,3 +124,34 @@ class ScoreHistogramDisplay:
         ax.set(xlabel="anomaly score", ylabel="density")
         ax.legend()
         return self
+
+    def _check(self, ax: Any) -> None:
+        """Make arrays of scores and labels, and refuse what cannot be drawn."""
+        owner = type(self).__name__
+        scores = _checks.numbers("anomaly_score", self.anomaly_score, owner, "(n_samples,)", (1,))
+        self.anomaly_score = scores
+        if self.threshold is not None:
+            self.threshold = float(_checks.numbers("threshold", self.threshold, owner, "()", (0,)))
+        if self.y is not None:
+            self.y = _checked_labels(self.y, len(scores), owner)
+        if ax is not None and not hasattr(ax, "hist"):
+            raise TypeError(
+                f"The parameter 'ax' of {owner} must be None or matplotlib's Axes. Got "
+                f"{type(ax).__name__}."
+            )
+
+
+def _checked_labels(y: ArrayLike, n: int, owner: str) -> NDArray[Any]:
+    """Check for +1 and -1, one a score."""
+    labels = np.asarray(y)
+    if np.ma.is_masked(y) or labels.shape != (n,):
+        raise ValueError(
+            f"The parameter 'y' of {owner} must have a label for each of the {n} scores, none "
+            f"masked. Got the shape {labels.shape}."
+        )
+    if not np.isin(labels, (-1, 1)).all():
+        raise ValueError(
+            f"{owner} takes y of +1 (normal) and -1 (anomaly). Got the values "
+            f"{np.unique(labels)}. With 0/1 labels pass np.where(y == 0, 1, -1)."
+        )
+    return labels

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from skmmrr import Training
 from skmmrr.baselines import RotationAutoencoderDetector
+from skmmrr.baselines._rotation_autoencoder import RotationSpec
 from skmmrr.baselines._rotation_network import RotationAutoencoder, draw_weight, rotations
 from skmmrr.core.initialisation import initialise
 
@@ -88,8 +89,10 @@ def test_base_models_train_their_part_alone(images, rule, weight, untrained):
     parts = {getattr(network, untrained) for network in (detector.network_, drawn)}
     for after, before in zip(*(part.parameters() for part in parts), strict=True):
         assert_array_equal(after.detach(), before.detach())
-    with pytest.raises(ValueError, match="fitted for"):
+    with pytest.raises(ValueError, match=r"'score_rule' .*the other part of the loss is 0"):
         detector.set_params(score_rule="ws").score_samples(images)
+    with pytest.raises(ValueError, match="fitted for"):
+        detector.set_params(**{weight: 1}).score_samples(images)
 
 
 def test_learns_to_reconstruct_and_to_tell_rotations(images):
@@ -222,3 +225,45 @@ def test_bad_parameters(images, parameters, message):
 def test_vectors_are_refused_with_the_reason(vectors):
     with pytest.raises(ValueError, match="how images look when they are rotated"):
         RotationAutoencoderDetector().fit(vectors)
+
+
+class Planned(Exception):
+    """Raised in place of a training."""
+
+
+@pytest.fixture
+def planned_batch(monkeypatch):
+    """Batch size and elements of a padded image of the fit of images of a shape, untrained."""
+
+    def plan(spec):
+        raise Planned(spec.budget.batch_size, spec.planned_network().n_elements)
+
+    def planned(shape, **parameters):
+        with pytest.raises(Planned) as found:
+            RotationAutoencoderDetector(**parameters).fit(np.zeros((10, *shape), np.uint8))
+        return found.value.args
+
+    monkeypatch.setattr(RotationSpec, "initialised_network", plan)
+    return planned
+
+
+@pytest.mark.parametrize(
+    ("shape", "batch"),
+    [((32, 32, 3), 64), ((64, 64, 3), 64), ((100, 128, 3), 21), ((256, 256, 3), 5)],
+)
+def test_batches_of_large_images_are_smaller(planned_batch, shape, batch):
+    found, n_elements = planned_batch(shape)
+    assert found == batch
+    assert batch * n_elements <= 2**20
+    assert planned_batch(shape, training=Training(batch_size=40))[0] == 40
+
+
+def test_elongated_images_build_two_squares_at_once_and_warn(planned_batch):
+    """Ten of 2x1000 trained nine squares of 1024x1024 at once, in 4 GB."""
+    with pytest.warns(UserWarning, match=r"\(2, 1000\) to 1024x1024, 524 times their pixels"):
+        assert planned_batch((2, 1000)) == (2, 1024**2)
+
+
+def test_larger_images_are_refused_before_anything_is_built(planned_batch):
+    with pytest.raises(ValueError, match=r"at most 2048 pixels a side.*\(2, 3000\).*LoadImages"):
+        RotationAutoencoderDetector().fit(np.zeros((3, 2, 3000)))

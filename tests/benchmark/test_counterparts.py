@@ -2,7 +2,7 @@
 
 import pytest
 
-from skmmrr import PAPER_32x32
+from skmmrr import PAPER_32x32, PAPER_256x256
 from skmmrr.benchmark import find_detector
 from skmmrr.benchmark.counterparts import COUNTERPARTS, published_figures
 from skmmrr.benchmark.detectors import DETECTOR_NAMES
@@ -33,7 +33,8 @@ def test_rows_of_mmrr_have_the_papers_formula_and_its_ablation(name, of):
     assert row["embed"] == ("no embedding" not in method)
     named = [mask for mask in ("constant", "Bernoulli") if mask in method] or ["learned"]
     assert [row["mask"]] == [mask.lower() for mask in named]
-    assert of.but or PAPER_32x32.items() <= row.items()
+    paper = PAPER_256x256 if "256x256" in name else PAPER_32x32
+    assert of.but or paper.items() <= row.items()
 
 
 @pytest.mark.parametrize("name", sorted(COUNTERPARTS.keys() - MMRR.keys()))
@@ -75,3 +76,27 @@ def test_a_mean_is_the_printed_one(refined, printed):
 def test_other_networks_and_sizes_of_mvtec_are_told(dataset, mark):
     task = (dataset, "normal train", "auroc", "MMRR, paper's settings")
     assert published_figures(*task, ["bottle"]).mark == mark
+
+
+@pytest.mark.parametrize(
+    ("dataset", "mark"), [("mnist", "(32x32)"), ("mnist:32", ""), ("fashion-mnist:28", "(32x32)")]
+)
+def test_the_size_of_the_papers_mnist_is_told(dataset, mark):
+    task = (dataset, "class normal", "auroc", "MMRR, paper's settings")
+    assert published_figures(*task, [str(digit) for digit in range(10)]).mark == mark
+
+
+def test_the_mean_of_cifar100_is_that_of_its_twenty_classes():
+    task = ("cifar100", "class normal", "auroc", "DN2")
+    assert published_figures(*task, [str(i) for i in range(20)]).cells[-1] == "0.893"
+    assert published_figures(*task, [str(i) for i in range(10)]) is None
+
+
+def test_the_papers_networks_for_mvtec_stand_beside_mvtec_alone():
+    detector = "MMRR, paper's settings at 256x256"
+    whole, small = (
+        published_figures(dataset, "normal train", "auroc", detector, ["bottle"])
+        for dataset in ("mvtec:bottle", "mvtec:bottle:64")
+    )
+    assert (whole.mark, small.mark) == ("", "(256x256)")
+    assert published_figures("mnist:32", "class normal", "auroc", detector, ["1"]) is None

@@ -163,6 +163,20 @@ def test_pictures(tmp_path, rows):
     assert all(path.stat().st_size > 1000 for path in paths)
 
 
+def test_levels_have_a_line_for_each_form_of_the_settings(rows):
+    import matplotlib.pyplot as plt
+
+    names = ("MMRR", "MMRR, paper's settings", "MMRR, paper scaled down")
+    for name in names:
+        for n in (2, 8):
+            parameters = json.dumps({"level_rule": "uniform", "n_levels": n})
+            rows.append(row("mnist", "0", f"{name}, {n} levels", 0, 0.9, parameters=parameters))
+    _, ax = plt.subplots()
+    assert figures.draw_levels(ax, as_frame(rows))
+    assert {line.get_label() for line in ax.lines} == {f"0, {name}, uniform" for name in names}
+    plt.close("all")
+
+
 def test_bars_have_their_published_figures(rows):
     import matplotlib.pyplot as plt
 

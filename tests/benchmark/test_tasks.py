@@ -1,6 +1,7 @@
 """Data sets by name, cut by the papers' protocols; what is missing is told at once."""
 
 import gzip
+import pickle
 import struct
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_digits_split_by_seed():
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
-def test_classes_by_name_and_number_under_both_protocols(tmp_path, name):
+def test_classes_by_name_and_number_under_the_protocols(tmp_path, name):
     write_idx(tmp_path / name)
     found = find_tasks(name, data_home=tmp_path)
     assert len(found) == 10
@@ -47,6 +48,33 @@ def test_classes_by_name_and_number_under_both_protocols(tmp_path, name):
     (task,) = find_tasks(name, classes=["4"], protocol="class anomalous", data_home=tmp_path)
     split = task.load(0)
     assert (len(split.train), (split.y_test == -1).sum()) == (36, 2)
+    pooled = {"protocol": "class anomalous, pooled", "data_home": tmp_path}
+    (task,) = find_tasks(name, classes=["4"], **pooled)
+    split = task.load(0)
+    assert (len(split.train), (split.y_test == 1).sum(), (split.y_test == -1).sum()) == (43, 11, 6)
+    assert not np.array_equal(split.train, task.load(1).train)
+
+
+def test_mnist_at_the_papers_size(tmp_path):
+    write_idx(tmp_path / "mnist")
+    (task,) = find_tasks("mnist:32", classes=["4"], data_home=tmp_path)
+    split = task.load(0)
+    assert task.dataset == "mnist:32"
+    assert (split.train.shape, split.test.shape) == ((4, 32, 32), (20, 32, 32))
+    with pytest.raises(ValueError, match=r"size of mnist:big must be .*pixels. Got 'big'"):
+        find_tasks("mnist:big", data_home=tmp_path)
+
+
+def test_cifar100_has_a_task_for_each_coarse_class(tmp_path):
+    names = [b"class %d" % i for i in range(20)]
+    for name, n in (("train", 40), ("test", 20)):
+        batch = {b"data": np.zeros((n, 3072), np.uint8), b"coarse_labels": [*range(20)] * (n // 20)}
+        (tmp_path / name).write_bytes(pickle.dumps(batch, protocol=2))
+    (tmp_path / "meta").write_bytes(pickle.dumps({b"coarse_label_names": names}, protocol=2))
+    found = find_tasks("cifar100", data_home=tmp_path)
+    assert [task.label for task in found] == [f"class {i}" for i in range(20)]
+    split = found[3].load(0)
+    assert (split.train.shape, (split.y_test == 1).sum()) == ((2, 32, 32, 3), 1)
 
 
 def test_development_leaves_the_test_images_alone(tmp_path):

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from skmmrr.datasets import get_data_home, load_mnist
 
@@ -35,6 +35,24 @@ def test_reads_images_and_classes(tmp_path, folder, zipped):
     assert_array_equal(mnist.data, IMAGES.reshape(3, 784))
     assert_array_equal(mnist.target, LABELS)
     assert mnist.target_names[7] == "7"
+
+
+def test_resizes_by_bilinear_interpolation(tmp_path):
+    write(tmp_path)
+    mnist = load_mnist("test", size=(32, 32), data_home=tmp_path)
+    assert (mnist.images.shape, mnist.data.shape) == ((3, 32, 32), (3, 1024))
+    assert mnist.images.dtype == np.uint8
+    # A pixel of the larger image lies between two of the smaller one, on each axis.
+    places = np.clip((np.arange(32) + 0.5) * 28 / 32 - 0.5, 0, 27)
+    rows = [np.interp(places, np.arange(28), column) for column in IMAGES[1].T.astype(float)]
+    both = [np.interp(places, np.arange(28), row) for row in np.array(rows).T]
+    assert_allclose(mnist.images[1].astype(float), both, atol=1.01)  # rounded on each axis
+
+
+@pytest.mark.parametrize("size", [32, (0, 3), "32"])
+def test_a_size_is_height_and_width(size, tmp_path):
+    with pytest.raises((TypeError, ValueError), match="'size' of load_mnist must be"):
+        load_mnist("test", size=size, data_home=tmp_path)
 
 
 def test_looks_where_the_environment_says(tmp_path, monkeypatch):

@@ -1,13 +1,12 @@
 """A detector whose scores and maps anybody can compute: how far pixels are from grey 100."""
 
 import numpy as np
-from sklearn.base import OutlierMixin
 
 from skmmrr.core.base import BaseDetector
 from skmmrr.representation import Representation
 
 
-class Brightness(OutlierMixin, BaseDetector):
+class Brightness(BaseDetector):
     def __init__(self, image_shape=None, validation_fraction=0.05, contamination="auto"):
         self.image_shape = image_shape
         self.validation_fraction = validation_fraction

@@ -79,6 +79,86 @@ def test_agrees_with_brentq(scale, d):
         assert_allclose(ours, torch.sigmoid(row + bias), rtol=0, atol=1e-9)
 
 
+def by_brentq(row, level):
+    """The mask of a row of float64 logits, by another make of root finder."""
+
+    def error(bias):
+        return (torch.sigmoid(row + bias).mean() - level).item()
+
+    ends = (torch.logit(level) - row.max()).item() - 1, (torch.logit(level) - row.min()).item() + 1
+    return torch.sigmoid(row + brentq(error, *ends, xtol=1e-9, rtol=1e-15, maxiter=500))
+
+
+HUGE = {
+    "normal(0, 1e5)": normal(1e5, 300, rows=8),
+    "normal(0, 1e7)": normal(1e7, 300, rows=8),
+    "a few far off": torch.cat([normal(3, 300, rows=8), torch.tensor([[1e6, -1e6]] * 8)], dim=1),
+    "clusters 1e5 apart": clusters(1e5, 301)[:8],
+    "two values +-1e8": two_values(1e8, 300)[:8],
+    "one high": one_of_many(1e9, 300)[:8],
+    "all near 1e6, and one at 0": torch.cat([1e6 + normal(1, 300, rows=8), torch.zeros(8, 1)], 1),
+}
+
+
+@pytest.mark.parametrize("logits", HUGE.values(), ids=HUGE.keys())
+def test_huge_logits_agree_with_brentq(logits):
+    levels = torch.tensor([0.001, 0.02, 0.1, 0.3, 0.5, 0.77, 0.98, 0.999])
+    mask = level_mask(logits, levels)
+    assert mask.dtype == torch.float32
+    assert_allclose(mask.double().mean(1), levels, rtol=0, atol=1e-6)
+    for row, level, ours in zip(logits.double(), levels.double(), mask, strict=True):
+        assert_allclose(ours, by_brentq(row, level), rtol=0, atol=1e-5)
+
+
+def test_huge_logits_of_float64():
+    logits, levels = normal(3e11, 50, rows=5).double() / 4, torch.linspace(0.1, 0.9, 5).double()
+    mask = level_mask(logits, levels)
+    for row, level, ours in zip(logits, levels, mask, strict=True):
+        assert_allclose(ours, by_brentq(row, level), rtol=0, atol=1e-4)  # the spacing there
+    assert_allclose(mask.mean(1), levels, rtol=0, atol=1e-7)
+
+
+def test_a_row_does_not_depend_on_wide_ones_beside_it():
+    logits, levels = normal(5, 200, rows=6), torch.linspace(0.05, 0.95, 6)
+    alone, wide = level_mask(logits, levels), logits.clone()
+    wide[::2] *= 1e6
+    both = level_mask(wide, levels)
+    assert (both[1::2] == alone[1::2]).all()
+    assert (both[2:3] == level_mask(wide[2:3], levels[2:3])).all()
+
+
+def test_gradient_of_wide_logits_by_finite_differences():
+    logits = normal(2, 7, rows=5).double()
+    logits[:, 0], logits[:, 1] = 1e6, -1e6
+    levels = torch.tensor([0.0, 0.2, 0.5, 0.8, 1.0]).double()
+    assert torch.autograd.gradcheck(lambda a: level_mask(a, levels), logits.requires_grad_())
+
+
+@pytest.mark.parametrize("highest", [1e13, torch.inf])
+def test_logits_that_spread_too_far_are_refused(highest):
+    logits = normal(3, 10, rows=2)
+    logits[1, 3] = highest
+    with pytest.raises(ValueError, match=r"spread in a row is at most 1e\+12. Got .* diverged"):
+        level_mask(logits, torch.tensor([0.5, 0.5]))
+
+
+def test_exported_masks_ask_nothing_of_the_data():
+    class Mask(torch.nn.Module):
+        def forward(self, logits, level):
+            return level_mask(logits, level)
+
+    example = normal(3, 20, rows=3), torch.tensor([0.1, 0.5, 1.0])
+    exported = torch.export.export(Mask(), example).module()
+    assert_allclose(exported(*example), level_mask(*example), atol=1e-7)
+    assert exported(1e6 * example[0], example[1]).isnan().all()
+
+
+def test_levels_0_and_1_of_huge_logits_are_exact():
+    mask = level_mask(normal(1e6, 50, rows=2), torch.tensor([0.0, 1.0]))
+    assert (mask[0] == 0).all()
+    assert (mask[1] == 1).all()
+
+
 def test_levels_0_and_1_are_exact():
     mask = level_mask(normal(10, 50, rows=2), torch.tensor([0.0, 1.0]))
     assert (mask[0] == 0).all()

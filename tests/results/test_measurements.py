@@ -46,23 +46,60 @@ def test_dn2(load, monkeypatch, ten_classes):
     assert list(row) == columns("dn2")
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_thesis_appends_and_resumes(load, monkeypatch, tmp_path, ten_classes):
+@pytest.fixture
+def thesis(load, monkeypatch, ten_classes):
     thesis = load("thesis")
-    monkeypatch.setattr(thesis, "load_mnist", ten_classes)
+    monkeypatch.setattr(thesis, "_LOADERS", dict.fromkeys(thesis._LOADERS, ten_classes))
     for model in thesis._MODELS.values():
         monkeypatch.setitem(model, "max_iter", 2)
+    return thesis
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_thesis_appends_and_resumes(thesis, tmp_path):
     out = tmp_path / "thesis.csv"
-    thesis.measure_thesis([4], [0], None, out)
+    thesis.measure_thesis("mnist", [4], [0], 25, None, out)
     written = out.read_text()
     rows = pd.read_csv(out)
+    assert rows.columns.tolist() == columns("thesis")
     assert len(rows) == 8
-    assert thesis.tables(rows)["aupr"].index[:2].tolist() == ["AE", "Rotation"]
-    thesis.measure_thesis([4], [0], None, out)
+    assert thesis.tables(rows)["mnist_pooled_25_aupr"].index[:2].tolist() == ["AE", "Rotation"]
+    thesis.measure_thesis("mnist", [4], [0], 25, None, out)
     assert out.read_text() == written
-    thesis.measure_thesis([4, 5], [0], None, out)
+    thesis.measure_thesis("mnist", [4, 5], [0], 25, None, out)
     assert out.read_text().startswith(written)
     assert len(pd.read_csv(out)) == 16
+    thesis.measure_thesis("fashion-mnist", [4], [0], 2, None, out)
+    assert set(thesis.tables(pd.read_csv(out))) == {
+        f"{name}_{table}"
+        for name in ("mnist_pooled_25", "fashion-mnist_pooled_2")
+        for table in ("aupr", "probability")
+    }
+
+
+def test_the_thesis_trains_for_its_epochs_with_the_sets_own_weights(load, monkeypatch):
+    thesis, made = load("thesis"), []
+
+    class Stopped(Exception):
+        pass
+
+    def detector(**parameters):
+        made.append(parameters)
+        raise Stopped
+
+    monkeypatch.setattr(thesis, "RotationAutoencoderDetector", detector)
+    with pytest.raises(Stopped):  # 48,600 images of five digits: 46,170 train, 721.4 batches
+        next(thesis._rows(np.empty((48_600, 1)), None, np.ones(1), 0, 25, {"rotation_ratio": 2}))
+    assert made[0]["max_iter"] == 18_036
+    assert made[0]["rotation_ratio"] == 2
+
+
+def test_splits_of_the_thesis(thesis):
+    pooled, files = thesis.measure_splits("mnist", [4, 5], None)
+    assert list(pooled) == columns("thesis_splits")
+    # of 24 images a class, 44 normal ones test beside all 24, or 108 beside 12
+    assert (pooled["share of anomalies"], files["share of anomalies"]) == ("0.353", "0.100")
+    assert float(pooled["AUPR of principal components"]) > 0.353  # an unseen row is bright
 
 
 def test_tables_of_the_thesis_are_those_of_its_rows(load):
