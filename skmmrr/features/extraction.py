@@ -265,8 +265,8 @@ def check_features(features: Any, options: Any, owner: str) -> None:
         name = features.startswith("timm:") and len(features) > len("timm:")
         if not name and features not in NAMES[:-1]:
             raise ValueError(
-                f"The parameter 'features' of {owner} must be one of {NAMES}. Got {shown(features)}. A "
-                "torch module or a callable gives features of any other kind."
+                f"The parameter 'features' of {owner} must be one of {NAMES}. Got "
+                f"{shown(features)}. A torch module or a callable gives features of another kind."
             )
     elif features is not None and not callable(features):
         raise TypeError(
