@@ -322,6 +322,27 @@ class DeepKNNDetector(BaseDetector):
         maps = [self.extractor_.to_pictures(self._patch_grid(X[b])) for b in self._blocks(X)]
         return torch.cat(maps).numpy()
 
+    def scores_and_maps(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What :meth:`score_samples` and :meth:`anomaly_map` return, in one pass over features.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+
+        Returns
+        -------
+        scores : ndarray of float64 of shape (n_samples,)
+        maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
+        """
+        if not self._has_maps:
+            return super().scores_and_maps(X)
+        check_is_fitted(self)
+        X = self._validate_X(X, reset=False)
+        grids = [self._patch_grid(X[block]) for block in self._blocks(X)]
+        scores = -torch.cat([mean_of_top(grid, self._top_share()) for grid in grids]).numpy()
+        return scores, torch.cat([self.extractor_.to_pictures(grid) for grid in grids]).numpy()
+
     def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
         if self.extractor_.maps:
             share = self._top_share()

@@ -132,6 +132,27 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
     def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """Scores of validated, flattened samples; higher is more normal."""
 
+    def scores_and_maps(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What :meth:`score_samples` and ``anomaly_map`` return, in one pass where that is cheaper.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+
+        Returns
+        -------
+        scores : ndarray of float64 of shape (n_samples,)
+        maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
+
+        Raises
+        ------
+        AttributeError
+            If the detector has no anomaly maps.
+        """
+        with_maps: Any = self
+        return self.score_samples(X), with_maps.anomaly_map(X)
+
     def score_samples(self, X: ArrayLike) -> NDArray[np.float64]:
         """Score samples: the negative of the anomaly score, so that higher is more normal.
 

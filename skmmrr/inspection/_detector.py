@@ -438,14 +438,17 @@ class PictureDetector(BaseDetector):
     ) -> Iterator[tuple[Path, Judged]]:
         """Score samples, and yield the pictures of which they are the last."""
         X = np.stack([self._masked(canvas, place) for canvas, place in samples])
-        wants_maps = self.roi is not None or samples[0][0].blend is not None
-        maps: Any = self.detector_.anomaly_map(X) if wants_maps else [None] * len(X)
-        if self.roi is None:
-            scores = -self.detector_.score_samples(X)
-        else:
-            maps *= np.stack([canvas.inside[place] for canvas, place in samples])
+        maps: Any = [None] * len(X)
+        if self.roi is not None:
+            inside = np.stack([canvas.inside[place] for canvas, place in samples])
+            maps = self.detector_.anomaly_map(X) * inside
             share = self._score_params().get("top_share", 1.0)  # as the detector has it
             scores = mean_of_top(torch.from_numpy(maps), share).numpy()
+        elif samples[0][0].blend is not None:
+            scores, maps = self.detector_.scores_and_maps(X)
+            scores = -scores
+        else:
+            scores = -self.detector_.score_samples(X)
         for (canvas, place), score, one in zip(samples, scores, maps, strict=True):
             canvas.add(place, float(score), one)
             if not canvas.n_left:

@@ -453,18 +453,43 @@ class MMRRDetector(NetworkDetector):
         ValueError
             If `features` were rows, which have no place.
         """
+        X = self._with_places(X)
+        return torch.cat([self._maps(self._error_grid(X[b])) for b in self._blocks(X)]).numpy()
+
+    def scores_and_maps(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What :meth:`score_samples` and :meth:`anomaly_map` return, in one pass over features.
+
+        Parameters
+        ----------
+        X : array-like
+            Samples in any of the forms that :meth:`fit` takes.
+
+        Returns
+        -------
+        scores : ndarray of float64 of shape (n_samples,)
+        maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
+        """
+        share = self._top_share()
+        if share == 1:
+            return super().scores_and_maps(X)
+        X = self._with_places(X)
+        grids = [self._error_grid(X[block]) for block in self._blocks(X)]
+        scores = -torch.cat([mean_of_top(grid, share) for grid in grids]).numpy()
+        return scores, torch.cat([self._maps(grid) for grid in grids]).numpy()
+
+    def _with_places(self, X: ArrayLike) -> NDArray[Any]:
+        """Validated samples, of which maps can be made."""
         check_is_fitted(self)
-        X = self._validate_X(X, reset=False)
+        found: NDArray[Any] = self._validate_X(X, reset=False)
         if self.extractor_ is not None and self.extractor_.map_shape is None:
             raise ValueError(
                 f"This {type(self).__name__} has one row of features for a sample, which does not "
                 "say where it is abnormal. Fit it on maps: features that keep their place, and "
                 "another feature_maps.grid than 1."
             )
-        return torch.cat([self._maps(X[block]) for block in self._blocks(X)]).numpy()
+        return found
 
-    def _maps(self, X: NDArray[Any]) -> Tensor:
-        grid = self._error_grid(X)
+    def _maps(self, grid: Tensor) -> Tensor:
         if self.extractor_ is not None:
             return self.extractor_.to_pictures(grid)
         return self.spec_.representation.to_maps(grid)

@@ -335,7 +335,10 @@ def test_a_map_has_the_distance_of_each_place_to_the_nearest_patch():
     assert_allclose(grid, expected, rtol=1e-5, atol=1e-6)
     top = np.sort(expected.reshape(4, -1))[:, -1]  # 0.02 of 16 places: one of them
     assert_allclose(detector.score_samples(X), -top, rtol=1e-5, atol=1e-6)
-    assert detector.anomaly_map(X).shape == (4, 16, 16)
+    scores, maps = detector.scores_and_maps(X)
+    assert maps.shape == (4, 16, 16)
+    assert_array_equal(maps, detector.anomaly_map(X))
+    assert_array_equal(scores, detector.score_samples(X))
 
 
 def test_a_defect_is_found_where_it_is():

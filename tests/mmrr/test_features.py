@@ -101,6 +101,18 @@ def test_scores_do_not_depend_on_company(detector):
     assert_array_equal(detector.anomaly_map(X[2:3]), maps[2:3])
 
 
+def test_scores_and_maps_come_in_one_pass(detector, monkeypatch):
+    X, passes = pictures(4, 1), []
+    original = MMRRDetector._error_grid
+    monkeypatch.setattr(
+        MMRRDetector, "_error_grid", lambda self, X: passes.append(len(X)) or original(self, X)
+    )
+    scores, maps = detector.scores_and_maps(X)
+    assert passes == [4]
+    assert_array_equal(scores, detector.score_samples(X))
+    assert_array_equal(maps, detector.anomaly_map(X))
+
+
 def test_smoothing_changes_maps_and_not_scores(detector):
     X, maps = pictures(3, 1), FeatureMaps(grid=5, smoothing=3)
     smooth = MMRRDetector(3, features=Means(), feature_maps=maps, **SMALL).fit(pictures(40, 0))
