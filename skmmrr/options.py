@@ -22,12 +22,13 @@ class Network(BaseEstimator):
     Parameters
     ----------
     width : int, default=None
-        Channels of every feature map, or hidden features. None: 32 for "unet"; for "mlp" 256 on
-        images and 128 on vectors.
+        Channels of every feature map, or hidden features. None: 32 for "unet", 64 for "map-unet";
+        for "mlp" 256 on images and 128 on vectors.
     n_blocks : int, default=None
         Residual blocks: of a U-Net per resolution, down and up; of a perceptron in all. None: 1.
     n_resolutions : int, default=None
-        Resolutions of the U-Net, each half the one before. None: down to about 2x2, at most 4.
+        Resolutions of the U-Net, each half the one before. None: down to about 2x2, at most 4, of
+        "map-unet" at most 3.
         Perceptrons do not use it.
 
     Examples
@@ -55,7 +56,8 @@ class Training(BaseEstimator):
     Parameters
     ----------
     batch_size : int, default=None
-        Samples per training step. None: for MMRR 64 with "mlp" and for vectors, else 16; for the
+        Samples per training step. None: for MMRR 64 with "mlp" and for vectors, 4 with "map-unet",
+        else 16; for the
         rotation autoencoder 64, less where images are large. Scoring does not use it.
     learning_rate : float, default=None
         Highest rate of the schedule. None: for MMRR 3e-3 on images for a phase of 1,000 steps or
