@@ -10,7 +10,11 @@ from skmmrr import baselines
 from skmmrr.core.files import load_detector
 from skmmrr.mmrr.estimator import MMRRDetector
 
-_CLASSES = {"MMRRDetector": MMRRDetector} | {c: getattr(baselines, c) for c in baselines.__all__}
+_CLASSES = {"MMRRDetector": MMRRDetector} | {
+    name: found
+    for name in baselines.__all__
+    if isinstance(found := getattr(baselines, name), type)  # no preset
+}
 
 
 def load(
