@@ -10,14 +10,17 @@ from sklearn.neighbors import LocalOutlierFactor
 
 from skmmrr import MMRRDetector, PAPER_32x32
 from skmmrr.baselines import (
+    PAPER_MLSAD,
     DeepKNNDetector,
     KDEDetector,
+    MLSADDetector,
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
 
 _FEW_LEVELS: dict[str, Any] = {"level_rule": "gauss-legendre", "n_levels": 8}
 _PAPER: dict[str, Any] = dict(PAPER_32x32)
+_PAPER_MLSAD: dict[str, Any] = dict(PAPER_MLSAD)
 _N_LEVELS = (2, 3, 5, 8, 15, 30, 60)
 _ABLATIONS: dict[str, dict[str, Any]] = {
     "no embedding": {"embed": False},
@@ -72,6 +75,13 @@ def _levels() -> Candidate:
     return Candidate(f"MMRR, {_N_LEVELS[-1]} levels", MMRRDetector(_N_LEVELS[-1]), variants | few)
 
 
+def _paper_mlsad() -> Candidate:
+    """With a row of each level, as in table 4."""
+    name = "MLSAD, paper's settings"
+    levels = {f"{name}, S_{n}": {"score_levels": (n,)} for n in _PAPER_MLSAD["levels"]}
+    return Candidate(name, MLSADDetector(**_PAPER_MLSAD), levels)
+
+
 def _from_pyod(module: str, name: str, **parameters: Any) -> Callable[[], Candidate]:
     def build() -> Candidate:
         return Candidate(f"PyOD {name}", _imported(f"pyod.models.{module}.{name}")(**parameters))
@@ -92,6 +102,8 @@ _DETECTORS: dict[str, Callable[[], Candidate]] = {
     },
     "MMRR, levels": _levels,
     "RotationAE": lambda: Candidate("RotationAE", RotationAutoencoderDetector()),
+    "MLSAD": lambda: Candidate("MLSAD", MLSADDetector()),
+    "MLSAD, paper's settings": _paper_mlsad,
     "OC-SVM": lambda: Candidate("OC-SVM", OCSVMDetector()),
     "KDE": lambda: Candidate("KDE", KDEDetector()),
     "2-NN": lambda: Candidate("2-NN", DeepKNNDetector()),

@@ -13,6 +13,7 @@ _STEM_CHANNELS = {1: (64,), 2: (64,), 4: (128,)}  # as the discriminators' (tabl
 _DEEP_CHANNELS = (64, 128, 256)  # of higher levels; the last one again and again
 _HEAD_FEATURES = {1: 128, 2: 128, 4: 256}
 _MOST_FEATURES = 512  # of the heads of higher levels
+_MOST_INNER_FEATURES = 256  # of residual blocks
 
 
 class PatchDetector(nn.Module):
@@ -59,9 +60,9 @@ class PatchDetector(nn.Module):
             features, kernel, step = convolution.out_channels, 3, 1
         self.stem = nn.Sequential(*layers)
         head = min(_HEAD_FEATURES.get(level, _MOST_FEATURES), width)
-        self.join = nn.Linear(features + 2, head)
+        self.join = nn.Conv1d(features + 2, head, 1)
         self.blocks = nn.Sequential(*(ResidualBlock(head, dropout) for _ in range(n_blocks)))
-        self.output = nn.Linear(head, 1)
+        self.output = nn.Conv1d(head, 1, 1)
 
     @property
     def n_windows(self) -> int:
@@ -69,22 +70,22 @@ class PatchDetector(nn.Module):
         return self.rows * self.columns
 
     def features(self, x: Tensor) -> Tensor:
-        """What the convolutions see in every window, (n, n_windows, features)."""
+        """What the convolutions see in every window, (n, features, n_windows)."""
         seen: Tensor = self.stem(x)
-        return seen.flatten(2).transpose(1, 2)
+        return seen.flatten(2)
 
     def places(self, windows: Tensor) -> Tensor:
-        """Where windows of some numbers lie among all of an image: (..., 2), in [-1, 1]."""
+        """Where windows (n, k) of some numbers lie among all of an image: (n, 2, k) in [-1, 1]."""
         numbers = windows // self.columns, windows % self.columns
         lengths = self.rows, self.columns
         axes = [2 * i / max(1, n - 1) - 1 for i, n in zip(numbers, lengths, strict=True)]
-        return torch.stack(axes, dim=-1)
+        return torch.stack(axes, dim=1)
 
     def judge(self, features: Tensor, places: Tensor) -> Tensor:
-        """Logits of windows, (...), from their features (..., f) and places (..., 2)."""
-        joined = self.join(torch.cat([features, places.to(features.dtype)], dim=-1))
+        """Logits of windows, (n, k), from their features (n, f, k) and places (n, 2, k)."""
+        joined = self.join(torch.cat([features, places.to(features.dtype)], dim=1))
         logits: Tensor = self.output(F.leaky_relu(self.blocks(joined), SLOPE))
-        return logits.squeeze(-1)
+        return logits.squeeze(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of all windows of images, each at its place: (n, rows, columns)."""
@@ -98,11 +99,12 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, features: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.first, self.second = nn.Linear(features, features), nn.Linear(features, features)
+        inner = min(features, _MOST_INNER_FEATURES)
+        self.first, self.second = nn.Conv1d(features, inner, 1), nn.Conv1d(inner, features, 1)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (..., f) of windows, changed."""
+        """Features (n, f, k) of windows, changed."""
         inner = F.leaky_relu(self.first(F.leaky_relu(x, SLOPE)), SLOPE)
         changed: Tensor = self.second(self.dropout(inner))
         return x + changed
@@ -178,5 +180,5 @@ class Contrast:
             return features, torch.arange(total, device=x.device).expand(len(x), -1)
         shape = (len(x), self.n_windows)
         windows = torch.randint(total, shape, generator=generator, device=x.device)
-        index = windows.repeat(len(images) // len(x), 1)[..., None]
-        return features.gather(1, index.expand(-1, -1, features.shape[2])), windows
+        index = windows.repeat(len(images) // len(x), 1)[:, None]
+        return features.gather(2, index.expand(-1, features.shape[1], -1)), windows
