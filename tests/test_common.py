@@ -90,7 +90,7 @@ def test_a_fitted_detector_scores_the_same_with_any_number_of_threads(detector, 
         KDEDetector(random_state=0),
         DeepKNNDetector(torch.nn.Conv2d(3, 64, 3), random_state=0),
         RotationAutoencoderDetector(max_iter=50, precision="float64", random_state=0),
-        MLSADDetector(max_iter=20, precision="float64", random_state=0),
+        MLSADDetector(max_iter=8, network=Network(width=8), precision="float64", random_state=0),
     ],
     ids=lambda detector: type(detector).__name__,
 )

@@ -104,7 +104,8 @@ class MinibatchDeviation(nn.Module):
         n, channels, height, width = x.shape
         images, groups = math.gcd(_GROUP, n), self.n_channels(channels)
         grouped = x.view(images, n // images, groups, channels // groups, height, width)
-        deviation = (grouped.var(dim=0, correction=0) + 1e-8).sqrt().mean(dim=(2, 3, 4))
+        squares = (grouped - grouped.mean(dim=0)).square().mean(dim=0)  # var is slow on a CPU
+        deviation = (squares + 1e-8).sqrt().mean(dim=(2, 3, 4))
         maps = deviation.repeat(images, 1)[:, :, None, None].expand(-1, -1, height, width)
         return torch.cat([x, maps.to(x.dtype)], dim=1)
 

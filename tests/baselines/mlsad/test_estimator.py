@@ -194,8 +194,7 @@ def test_ctrl_c_in_a_first_generator_gives_the_fit_up(images, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("side", "levels"),
-    [(1, [1]), (2, [1]), (8, [2, 4]), (28, [4, 8]), (32, [8, 16]), (64, [8, 16])],
+    ("side", "level"), [(1, 1), (2, 1), (5, 2), (8, 4), (28, 12), (32, 16), (64, 16)]
 )
 def test_the_default_level_is_the_highest_up_to_half_of_an_image(side, level):
     X = np.random.default_rng(0).uniform(size=(6, side, side + 3))
