@@ -478,7 +478,7 @@ class MLSADDetector(OutlierMixin, BaseDetector):
         self.network_ = spec.initialised_network()
         samples, dtype = Samples(X, spec.representation, spec.dtype), self._dtype(device)
         data = TrainingData(samples, trained, held_out, seed, device, dtype, self.verbose)
-        phases = training_phases(self.network_, spec, _pool(data))
+        phases = training_phases(self.network_, spec, _pool(data, spec))
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
             self._keep_trained()
@@ -551,9 +551,10 @@ class MLSADDetector(OutlierMixin, BaseDetector):
         return np.concatenate(results)
 
 
-def _pool(data: TrainingData) -> Tensor:
+def _pool(data: TrainingData, spec: MLSADSpec) -> Tensor:
     """Training images that fakes are made of, on the device, with the channels last in memory."""
-    most = max(1, _LARGEST_POOL // data.samples.size)
+    needed = any(level.fakes in ("shuffled", "blended") for level in spec.levels.values())
+    most = max(1, _LARGEST_POOL // data.samples.size) if needed else 1
     pool = data.batch(np.sort(data.train[:most]))  # in random order already
     return pool.contiguous(memory_format=torch.channels_last)
 

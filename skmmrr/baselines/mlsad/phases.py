@@ -73,16 +73,17 @@ def _game_phase(name: str, game: PatchGAN, spec: MLSADSpec) -> Phase:
 
 def _fakes(level: LevelSpec, spec: MLSADSpec, pool: Tensor, game: object) -> Fakes:
     """What makes the structure anomalies of a level, on the grid of the values of X."""
-    shape = tuple(pool.shape[1:])
-    if isinstance(game, PatchGAN):
-        make: Fakes = game.sample
-    elif level.fakes == "blended":
-        mean = pool.mean(dim=0)
-        make = lambda n, generator: fakes.blended(pool, mean, n, level.fake_level, generator)  # noqa: E731
-    elif level.fakes == "shuffled":
-        make = partial(fakes.shuffled, pool)
-    else:
-        make = lambda n, generator: fakes.noise((n, *shape), generator, pool.dtype)  # noqa: E731
+    mean = pool.mean(dim=0)
+
+    def make(n: int, generator: torch.Generator) -> Tensor:
+        if isinstance(game, PatchGAN):
+            return game.sample(n, generator)
+        if level.fakes == "blended":
+            return fakes.blended(pool, mean, n, level.fake_level, generator)
+        if level.fakes == "shuffled":
+            return fakes.shuffled(pool, n, generator)
+        return fakes.noise((n, *pool.shape[1:]), generator, pool.dtype)
+
     return lambda n, generator: rounded(make(n, generator), spec)
 
 
