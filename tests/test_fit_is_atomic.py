@@ -1,6 +1,5 @@
 """A fit happens whole or not at all, whatever fails and whenever: for every detector."""
 
-import gc
 import signal
 import sys
 import warnings
@@ -79,13 +78,11 @@ def run_to_line(number, act, work):
                 act()
         return trace
 
-    gc.disable()  # what an earlier run left behind may have lines of its own in its end
     sys.settrace(trace)
     try:
         work()
     finally:
         sys.settrace(None)
-        gc.enable()
     return count
 
 

@@ -14,14 +14,14 @@ from skmmrr.baselines import MLSADDetector
 from skmmrr.baselines.mlsad import fakes
 from skmmrr.datasets import load_cifar10
 
-_GAN_LEVELS = (2, 4, 8)
+_LEVELS = (2, 4, 8)  # of those that are not trivial
 
 
 def main() -> None:
-    """Train the generators of one class, and draw."""
+    """Draw the fakes of one class."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--normal", default="frog", help="class of CIFAR-10's training files")
-    parser.add_argument("--steps", type=int, default=46_875, help="of each generator")
+    parser.add_argument("--steps", type=int, help="of each PatchGAN; without, none is trained")
     parser.add_argument("--width", type=int, default=512, help="most features of a layer")
     parser.add_argument("--columns", type=int, default=12, help="pictures of a level")
     parser.add_argument("--data-home", type=Path, help="folder with the data; else SKMMRR_DATA")
@@ -32,19 +32,22 @@ def main() -> None:
     images = data.images[data.target == chosen]
     n = arguments.columns
     rows = {"normal": images[:n], **_without_network(images, n)}
-    rows |= _from_generators(images, n, arguments.steps, arguments.width)
+    if arguments.steps is not None:
+        rows |= _from_generators(images, n, arguments.steps, arguments.width)
     draw(rows, arguments.out)
 
 
 def _without_network(images: NDArray[np.uint8], n: int) -> dict[str, NDArray[np.float64]]:
-    """Levels 0 and 1, and blended tiles."""
+    """Levels 0 and 1, and blended tiles of the others."""
     pool = torch.from_numpy(images).permute(0, 3, 1, 2) / 127.5 - 1
     generator = torch.Generator().manual_seed(0)
     made = {
         "0: noise": fakes.noise((n, *pool.shape[1:]), generator),
         "1: shuffled": fakes.shuffled(pool, n, generator),
-        "8: blended tiles": fakes.blended(pool, pool.mean(dim=0), n, 8, generator),
     }
+    for level in _LEVELS:
+        tiles = fakes.blended(pool, pool.mean(dim=0), n, level, generator)
+        made[f"{level}: blended tiles"] = tiles
     return {name: (x.permute(0, 2, 3, 1).numpy() + 1) * 127.5 for name, x in made.items()}
 
 
@@ -53,7 +56,7 @@ def _from_generators(
 ) -> dict[str, NDArray[np.float64]]:
     """Levels 2, 4 and 8 of the PatchGANs; the detectors are not trained."""
     detector = MLSADDetector(
-        tuple(2 * level for level in _GAN_LEVELS),
+        tuple(2 * level for level in _LEVELS),
         fakes="patchgan",
         max_iter=1,
         generator_max_iter=steps,
@@ -62,7 +65,7 @@ def _from_generators(
         random_state=0,
         verbose=1,
     ).fit(images)
-    return {f"{level}: PatchGAN": detector.sample_fakes(level, n) for level in _GAN_LEVELS}
+    return {f"{level}: PatchGAN": detector.sample_fakes(level, n) for level in _LEVELS}
 
 
 def draw(rows: dict[str, NDArray[np.float64]], path: Path) -> None:

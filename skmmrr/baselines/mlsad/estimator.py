@@ -330,8 +330,7 @@ class MLSADDetector(OutlierMixin, BaseDetector):
             )
         game = games[name]
         assert isinstance(game, PatchGAN)
-        with torch.no_grad():
-            x = game.sample(n_samples, torch_generator(self.spec_.seed, name, "samples"))
+        x = game.sample(n_samples, torch_generator(self.spec_.seed, name, "samples"))
         representation = self.spec_.representation
         images = representation.to_user(x.double())
         return images * representation.half_range + representation.centre

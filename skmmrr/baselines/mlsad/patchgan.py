@@ -58,14 +58,19 @@ class SpectralConv2d(nn.Conv2d):
         return self._conv_forward(x, self.weight / self._norm(), self.bias)
 
     def _norm(self) -> Tensor:
-        """Of the weights; one step of the power method more in training."""
-        with torch.autocast(self.weight.device.type, enabled=False):
-            matrix, left = self.weight.flatten(1), self.get_buffer("left")
-            with torch.no_grad():
-                right = F.normalize(matrix.T @ left, dim=0)
-                if self.training:
-                    left.copy_(F.normalize(matrix @ right, dim=0))
-            return left.clone() @ (matrix @ right)
+        """Of the weights. Sums of products here, since autocast would round matrix products."""
+        matrix = self.weight.flatten(1)
+        left, right = self._singular_vectors(matrix)
+        return (left[:, None] * matrix * right).sum()
+
+    @torch.no_grad()
+    def _singular_vectors(self, matrix: Tensor) -> tuple[Tensor, Tensor]:
+        """The first ones, nearly; in training by one more step of the power method."""
+        left = self.get_buffer("left")
+        right = F.normalize((left[:, None] * matrix).sum(dim=0), dim=0)
+        if self.training:
+            left.copy_(F.normalize((matrix * right).sum(dim=1), dim=0))
+        return left.clone(), right
 
 
 class Discriminator(nn.Module):
@@ -228,6 +233,7 @@ class PatchGAN(nn.Module):
         self.discriminator = Discriminator(shape[0], level, width)
         self.statistics = StatisticsNetwork(shape[0], width)
 
+    @torch.no_grad()
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """So many fakes."""
         fakes: Tensor = self.generator(self._noise(n, generator))
@@ -239,8 +245,7 @@ class PatchGAN(nn.Module):
 
     def discriminator_loss(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """How badly normal images and fakes are told apart, window by window."""
-        with torch.no_grad():
-            fake = self.sample(len(x), generator)
+        fake = self.sample(len(x), generator)
         normal, abnormal = self.discriminator(x).float(), self.discriminator(fake).float()
         return F.softplus(-normal).mean() + F.softplus(abnormal).mean()
 

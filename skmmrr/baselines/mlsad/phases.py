@@ -44,8 +44,7 @@ def _detector_phase(
     contrast = spec.contrast(level)
 
     def loss(x: Tensor, generator: torch.Generator) -> Tensor:
-        with torch.no_grad():
-            fake = make(len(x), generator) if level.structure_weight else x
+        fake = make(len(x), generator) if level.structure_weight else x
         return contrast(detector, x, fake, generator)
 
     budget = level.budget
@@ -75,6 +74,7 @@ def _fakes(level: LevelSpec, spec: MLSADSpec, pool: Tensor, game: object) -> Fak
     """What makes the structure anomalies of a level, on the grid of the values of X."""
     mean = pool.mean(dim=0)
 
+    @torch.no_grad()
     def make(n: int, generator: torch.Generator) -> Tensor:
         if isinstance(game, PatchGAN):
             return game.sample(n, generator)
