@@ -493,7 +493,7 @@ class MLSADDetector(OutlierMixin, BaseDetector):
         self.levels_ = np.array([self.spec_.levels[name].level for name in trained])
 
     def _planned_network(self, n_weights: int) -> MLSADNetwork:
-        return self.spec_.planned_network(len(self.levels_))
+        return self.spec_.planned_network(len(self.levels_), n_weights)
 
     def _check_kept(self) -> None:
         super()._check_kept()

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skmmrr.baselines.mlsad.detectors import SLOPE, Contrast, PatchDetector, suits
+from skmmrr.baselines.mlsad.detectors import (
+    SLOPE,
+    Contrast,
+    PatchDetector,
+    stem_channels,
+    suits,
+)
 from skmmrr.baselines.mlsad.patchgan import GAN_LEVELS, INFORMATION, PatchGAN
 from skmmrr.core.devices import TRAINING_PRECISIONS
 from skmmrr.core.initialisation import build, initialise, plan
@@ -170,32 +176,37 @@ class MLSADSpec:
             fits = level.level <= min(self.representation.shape[1:])
             require(fits, f"images have no windows of level {level.level}")
 
-    def planned_network(self, n_levels: int) -> "MLSADNetwork":
-        """The network without memory, for weights of so many levels from a file."""
-        network = plan(self._network).to(self.dtype)
-        network.keep(list(self.levels)[:n_levels], self.keep_generators)
+    def planned_network(self, n_levels: int, n_weights: int) -> "MLSADNetwork":
+        """The network without memory, for so many weights of the first levels from a file."""
+        names = list(self.levels)[:n_levels]
+        n_layers = sum(self._n_layers(self.levels[name]) for name in names)
+        require(n_layers < n_weights, f"networks of {n_layers} layers have more than its weights")
+        network = plan(lambda: MLSADNetwork(self, names)).to(self.dtype)
+        network.keep(names, self.keep_generators)
         return network
+
+    def _n_layers(self, level: LevelSpec) -> int:
+        """Of a detector; each has a weight and a bias."""
+        return len(stem_channels(level.level, level.stride)) + 2 * self.n_blocks
 
     def initialised_network(self) -> "MLSADNetwork":
         """The network as training begins."""
-        network = build(self._network)
+        network = build(lambda: MLSADNetwork(self, list(self.levels)))
         initialise(network, torch_generator(self.seed, "weights"), _draw_weight)
         return network.to(self.dtype)
-
-    def _network(self) -> "MLSADNetwork":
-        return MLSADNetwork(self)
 
 
 class MLSADNetwork(nn.Module):
     """The detectors, and what makes their fakes, by the names of their phases."""
 
-    def __init__(self, spec: MLSADSpec) -> None:
+    def __init__(self, spec: MLSADSpec, names: Sequence[str]) -> None:
         super().__init__()
         shape, sizes = spec.representation.shape, (spec.width, spec.n_blocks)
         self.detectors, self.games = nn.ModuleDict(), nn.ModuleDict()
         for name, level in spec.levels.items():
-            detector = PatchDetector(shape, level.level, *sizes, level.stride, spec.dropout)
-            self.detectors[name] = detector
+            if name in names:
+                detector = PatchDetector(shape, level.level, *sizes, level.stride, spec.dropout)
+                self.detectors[name] = detector
             if level.game:
                 self.games[level.game] = PatchGAN(
                     shape, level.fake_level, spec.width, spec.information

@@ -2,6 +2,7 @@
 
 import pickle
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import roc_auc_score
 
 import skmmrr
-from skmmrr import Network, Training
+from skmmrr import Network, SavedFileError, Training
 from skmmrr.baselines import PAPER_MLSAD, MLSADDetector
 from skmmrr.core import training
 from skmmrr.core.seeds import numpy_generator
@@ -219,7 +220,7 @@ def test_the_papers_settings_are_literal():
         *("level 1", "level 2", "fakes 2", "level 4", "fakes 4", "level 8"),
         *("fakes 8", "level 16"),
     )
-    network = resolved.planned_network(5)
+    network = resolved.initialised_network()
     heads = [d.output.in_channels for d in network.detectors.values()]
     assert heads == [128, 128, 256, 512, 512]
     assert {d.stride for d in network.detectors.values()} == {1}
@@ -280,3 +281,9 @@ def test_the_split_is_that_of_all_detectors(detector):
     held_out, _ = detector._split(60, detector.spec_.seed)
     assert len(held_out) == 3
     assert_array_equal(held_out, numpy_generator(detector.spec_.seed, "split").permutation(60)[:3])
+
+
+def test_a_file_with_more_layers_than_weights_is_refused_before_they_are_made(detector):
+    spec = replace(detector.spec_, n_blocks=1000)
+    with pytest.raises(SavedFileError, match="layers have more than its weights"):
+        spec.planned_network(4, n_weights=200)
