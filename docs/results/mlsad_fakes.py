@@ -23,7 +23,7 @@ def main() -> None:
     parser.add_argument("--normal", default="frog", help="class of CIFAR-10's training files")
     parser.add_argument("--steps", type=int, help="of each PatchGAN; without, none is trained")
     parser.add_argument("--width", type=int, default=512, help="most features of a layer")
-    parser.add_argument("--columns", type=int, default=12, help="pictures of a level")
+    parser.add_argument("--columns", type=int, default=8, help="pictures of a level")
     parser.add_argument("--data-home", type=Path, help="folder with the data; else SKMMRR_DATA")
     parser.add_argument("--out", type=Path, default=FOLDER / "mlsad_fakes.png", help="picture")
     arguments = parser.parse_args()
@@ -78,7 +78,7 @@ def draw(rows: dict[str, NDArray[np.float64]], path: Path) -> None:
             axis.set(xticks=[], yticks=[])
         line[0].set_ylabel(name, rotation=0, ha="right", va="center")
     figure.tight_layout(pad=0.3)
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=70)
 
 
 if __name__ == "__main__":
