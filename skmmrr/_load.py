@@ -11,8 +11,11 @@ from skmmrr.core.files import load_detector
 from skmmrr.inspection._detector import PictureDetector
 from skmmrr.mmrr.estimator import MMRRDetector
 
-_CLASSES = {c.__name__: c for c in (MMRRDetector, PictureDetector)}
-_CLASSES |= {c: getattr(baselines, c) for c in baselines.__all__}
+_CLASSES = {c.__name__: c for c in (MMRRDetector, PictureDetector)} | {
+    name: found
+    for name in baselines.__all__
+    if isinstance(found := getattr(baselines, name), type)  # no preset
+}
 
 
 def load(

@@ -17,19 +17,19 @@ _CHOOSES = "None chooses from the data."
 
 @dataclass(kw_only=True, repr=False, frozen=True)
 class Network(BaseEstimator):
-    """Sizes of the networks of :class:`skmmrr.MMRRDetector`.
+    """Sizes of the networks of :class:`skmmrr.MMRRDetector`, and of ``MLSADDetector``.
 
     Parameters
     ----------
     width : int, default=None
-        Channels of every feature map, or hidden features. None: 32 for "unet", 64 for "map-unet";
-        for "mlp" 256 on images and 128 on vectors.
+        Channels of every feature map, or hidden features; of MLSAD the most of a layer. None: 32
+        for "unet", 64 for "map-unet"; for "mlp" 256 on images and 128 on vectors; 128 for MLSAD.
     n_blocks : int, default=None
-        Residual blocks: of a U-Net per resolution, down and up; of a perceptron in all. None: 1.
+        Residual blocks: of a U-Net per resolution, down and up; of a perceptron, and of a detector
+        of MLSAD, in all. None: 1.
     n_resolutions : int, default=None
-        Resolutions of the U-Net, each half the one before. None: down to about 2x2, at most 4, of
-        "map-unet" at most 3.
-        Perceptrons do not use it.
+        Of MMRR alone. Resolutions of the U-Net, each half the one before. None: down to about 2x2,
+        at most 4, of "map-unet" at most 3. Perceptrons do not use it.
 
     Examples
     --------
@@ -57,19 +57,19 @@ class Training(BaseEstimator):
     ----------
     batch_size : int, default=None
         Samples per training step. None: for MMRR 64 with "mlp" and for vectors, 4 with "map-unet",
-        else 16; for the
-        rotation autoencoder 64, less where images are large. Scoring does not use it.
+        else 16; for the rotation autoencoder 64, less where images are large; for MLSAD 32. Scoring
+        does not use it.
     learning_rate : float, default=None
         Highest rate of the schedule. None: for MMRR 3e-3 on images for a phase of 1,000 steps or
-        more, else 1e-3; 1e-4 for the rotation autoencoder.
+        more, else 1e-3; 1e-4 for the rotation autoencoder, 1e-3 for MLSAD.
     optimizer : {"adamw", "radam", "adam"}, default=None
         "radam" is the MMRR paper's; "adam" has beta1 = 0.5, as the rotation autoencoder's thesis.
-        None: "adamw" for MMRR, "adam" for the rotation autoencoder.
+        None: "adamw" for MMRR and MLSAD, "adam" for the rotation autoencoder.
     schedule : {"cosine", "plateau", "constant"}, default=None
         "cosine" warms up over the first tenth of the steps, decays over the rest, and stops early
         when the validation loss has stopped falling. "plateau" is the MMRR paper's: the rate is
         halved whenever that loss has not fallen for 500 epochs; it is looked at every epoch. None:
-        "cosine" for MMRR, "constant" for the rotation autoencoder.
+        "cosine" for MMRR and MLSAD, "constant" for the rotation autoencoder.
     level_power : float, default=None
         Of MMRR alone. In training, levels are drawn as ``u ** level_power`` with u from U(0, 1).
         The paper's are uniform, 1.0; higher values practise the low levels more, where U-Nets

@@ -27,7 +27,7 @@ try:
 except ImportError as error:
     raise ImportError("skmmrr.pyod needs PyOD. Install it: pip install 'skmmrr[pyod]'.") from error
 
-__all__ = ["KDE", "KNN", "MMRR", "OCSVM", "RotationAutoencoder"]
+__all__ = ["KDE", "KNN", "MLSAD", "MMRR", "OCSVM", "RotationAutoencoder"]
 
 _CONTAMINATION = 0.1  # PyOD's default
 
@@ -155,6 +155,10 @@ class MMRR(PyODAdapter, detector=MMRRDetector):
 
 class RotationAutoencoder(PyODAdapter, detector=baselines.RotationAutoencoderDetector):
     """:class:`skmmrr.baselines.RotationAutoencoderDetector` for PyOD; it takes images."""
+
+
+class MLSAD(PyODAdapter, detector=baselines.MLSADDetector):
+    """:class:`skmmrr.baselines.MLSADDetector` for PyOD; it takes images."""
 
 
 class OCSVM(PyODAdapter, detector=baselines.OCSVMDetector):

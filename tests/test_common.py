@@ -10,6 +10,7 @@ from skmmrr import MMRRDetector, Network
 from skmmrr.baselines import (
     DeepKNNDetector,
     KDEDetector,
+    MLSADDetector,
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
@@ -27,6 +28,10 @@ class FoldedMMRR(Folded, MMRRDetector):
     pass
 
 
+class FoldedMLSAD(Folded, MLSADDetector):
+    pass
+
+
 class FoldedRotationAutoencoder(Folded, RotationAutoencoderDetector):
     pass
 
@@ -40,6 +45,7 @@ class FoldedRotationAutoencoder(Folded, RotationAutoencoderDetector):
         KDEDetector(),
         DeepKNNDetector(),
         FoldedRotationAutoencoder(max_iter=20),
+        FoldedMLSAD(network=Network(width=16), max_iter=20),
         FoldedMMRR(3, backbone="unet", network=Network(width=4), n_estimators=1, max_iter=8),
     ]
 )
@@ -65,6 +71,7 @@ def with_threads(*numbers):
         KDEDetector(random_state=0),
         DeepKNNDetector(torch.nn.Conv2d(3, 64, 3), random_state=0),
         RotationAutoencoderDetector(max_iter=3, random_state=0),
+        MLSADDetector(max_iter=3, random_state=0),
     ],
     ids=lambda detector: type(detector).__name__,
 )
@@ -83,6 +90,7 @@ def test_a_fitted_detector_scores_the_same_with_any_number_of_threads(detector, 
         KDEDetector(random_state=0),
         DeepKNNDetector(torch.nn.Conv2d(3, 64, 3), random_state=0),
         RotationAutoencoderDetector(max_iter=50, precision="float64", random_state=0),
+        MLSADDetector(max_iter=8, network=Network(width=8), precision="float64", random_state=0),
     ],
     ids=lambda detector: type(detector).__name__,
 )

@@ -19,6 +19,7 @@ from skmmrr import MMRRDetector, Network, Training
 from skmmrr.baselines import (
     DeepKNNDetector,
     KDEDetector,
+    MLSADDetector,
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
@@ -40,12 +41,22 @@ DETECTORS = [
     RotationAutoencoderDetector(
         max_iter=2, training=Training(batch_size=8), validation_fraction=0.5, random_state=0
     ),
+    MLSADDetector(
+        (1, 4),
+        fakes="patchgan",
+        max_iter=2,
+        validation_fraction=0.5,
+        generator_max_iter=2,
+        network=Network(width=4),
+        training=Training(batch_size=8),
+        random_state=0,
+    ),
     DeepKNNDetector(adjust=True, random_state=0),
     KDEDetector(random_state=0),
     OCSVMDetector(contamination=0.1, random_state=0),
 ]
 each_detector = pytest.mark.parametrize("detector", DETECTORS, ids=lambda d: type(d).__name__)
-trained = pytest.mark.parametrize("detector", DETECTORS[:2], ids=lambda d: type(d).__name__)
+trained = pytest.mark.parametrize("detector", DETECTORS[:3], ids=lambda d: type(d).__name__)
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -30,7 +30,7 @@ STAGES = ("embedding", "masking", "restoration", "refinement", "score")
         ("mmrr/backbones/*.py", ("numpy", "sklearn", "skmmrr.core", "skmmrr.representation")),
         ("plot/*.py", ("torch", "sklearn", "skmmrr.core", "skmmrr.mmrr", "skmmrr.baselines")),
         ("datasets/*.py", ("torch", "skmmrr.mmrr", "skmmrr.baselines")),
-        ("baselines/*.py", ("skmmrr.mmrr", "skmmrr.datasets", "skmmrr.plot")),
+        ("baselines/**/*.py", ("skmmrr.mmrr", "skmmrr.datasets", "skmmrr.plot")),
         ("core/*.py", ("skmmrr.mmrr", "skmmrr.baselines", "skmmrr.options", "skmmrr.plot")),
         ("representation.py", ("skmmrr.mmrr", "skmmrr.core.base", "skmmrr.core.training")),
         ("options.py", ("skmmrr.mmrr", "skmmrr.baselines", "skmmrr.core.base")),

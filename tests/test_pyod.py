@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from skmmrr import MMRRDetector, Network, Training
 from skmmrr import pyod as adapters
-from skmmrr.pyod import KDE, KNN, MMRR, OCSVM, RotationAutoencoder
+from skmmrr.pyod import KDE, KNN, MLSAD, MMRR, OCSVM, RotationAutoencoder
 
 QUICK = {
     "MMRR": MMRR(n_levels=10, random_state=0),
@@ -174,10 +174,10 @@ def test_ensembles_of_pyod_take_the_detectors(data):
     assert roc_auc_score(data[3], ensemble.decision_function(data[1])) >= 0.8
 
 
-def test_images(images):
-    detector = RotationAutoencoder(
-        max_iter=4, training=Training(batch_size=16), random_state=0
-    ).fit(images[:40])
+@pytest.mark.parametrize("adapter", [RotationAutoencoder, MLSAD])
+def test_images(adapter, images):
+    detector = adapter(max_iter=4, training=Training(batch_size=16), random_state=0)
+    detector.fit(images[:40])
     assert detector.predict_proba(images[40:50]).shape == (10, 2)
     assert detector.detector_.anomaly_map(images[:2]).shape == (2, 8, 8)
 

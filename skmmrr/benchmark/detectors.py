@@ -18,8 +18,10 @@ from skmmrr import (
     Training,
 )
 from skmmrr.baselines import (
+    PAPER_MLSAD,
     DeepKNNDetector,
     KDEDetector,
+    MLSADDetector,
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
@@ -43,6 +45,7 @@ _SCALED_DOWN: dict[str, Any] = _PAPER | {
     "max_iter": 2000,
     "precision": "auto",
 }
+_PAPER_MLSAD: dict[str, Any] = dict(PAPER_MLSAD)
 PAPER_FORMS = {"MMRR, paper's settings": _PAPER, "MMRR, paper scaled down": _SCALED_DOWN}
 """Names of the paper's settings in the bench, as they are and scaled down."""
 
@@ -112,6 +115,13 @@ def _in_paper_form(name: str) -> dict[str, Callable[[], Candidate]]:
     }
 
 
+def _paper_mlsad() -> Candidate:
+    """With a row of each level, as in table 4."""
+    name = "MLSAD, paper's settings"
+    levels = {f"{name}, S_{n}": {"score_levels": (n,)} for n in _PAPER_MLSAD["levels"]}
+    return Candidate(name, MLSADDetector(**_PAPER_MLSAD), levels)
+
+
 def _from_pyod(module: str, name: str, **parameters: Any) -> Callable[[], Candidate]:
     def build() -> Candidate:
         return Candidate(f"PyOD {name}", _imported(f"pyod.models.{module}.{name}")(**parameters))
@@ -132,6 +142,8 @@ _DETECTORS: dict[str, Callable[[], Candidate]] = {
     ),
     **{name: build for form in PAPER_FORMS for name, build in _in_paper_form(form).items()},
     "RotationAE": lambda: Candidate("RotationAE", RotationAutoencoderDetector()),
+    "MLSAD": lambda: Candidate("MLSAD", MLSADDetector()),
+    "MLSAD, paper's settings": _paper_mlsad,
     "OC-SVM": lambda: Candidate("OC-SVM", OCSVMDetector()),
     "KDE": lambda: Candidate("KDE", KDEDetector()),
     "2-NN": lambda: Candidate("2-NN", DeepKNNDetector()),

@@ -113,6 +113,16 @@ EXPERIMENTS = {
         ("MMRR", "MMRR, unadjusted"),
         (0, 1, 2),
     ),
+    "mlsad-table-1": Experiment(
+        "MLSAD's table 1: CIFAR-10, beside neighbours and KDE",
+        _CIFAR,
+        ("MLSAD", "KDE", "2-NN, adjusted"),
+    ),
+    "mlsad-table-4": Experiment(
+        "MLSAD's table 4, its first column: the paper's settings, level by level; needs a GPU",
+        _CIFAR,
+        ("MLSAD, paper's settings",),
+    ),
     "figure-2": Experiment("MMRR's figure 2: AUROC over levels", _CIFAR, ("MMRR, levels",)),
     **{name: found for form in _FORMS for name, found in _in_paper_form(form).items()},
 }

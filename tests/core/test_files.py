@@ -19,6 +19,7 @@ from skmmrr import FeatureMaps, MMRRDetector, Network, SavedFileError, Training
 from skmmrr.baselines import (
     DeepKNNDetector,
     KDEDetector,
+    MLSADDetector,
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
@@ -38,6 +39,7 @@ ON_IMAGES = {
         3, max_iter=2, network=Network(width=8), precision="float64", **SEED
     ),
     "rotation": RotationAutoencoderDetector(max_iter=2, training=Training(batch_size=8), **SEED),
+    "MLSAD": MLSADDetector((2, 4), score_levels=(4,), max_iter=2, network=Network(width=8), **SEED),
     "OC-SVM": OCSVMDetector(**SEED),
     "KDE": KDEDetector(**SEED),
     "2-NN": DeepKNNDetector(**SEED),

@@ -16,6 +16,7 @@ from skmmrr import MMRRDetector, Network, Training
 from skmmrr.baselines import (
     DeepKNNDetector,
     KDEDetector,
+    MLSADDetector,
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
@@ -35,6 +36,16 @@ DETECTORS = {
     ),
     "rotation": RotationAutoencoderDetector(
         latent_channels=2, training=Training(batch_size=8), **SMALL
+    ),
+    "mlsad": MLSADDetector(
+        (1, 2, 4),
+        fakes="patchgan",
+        score_levels=(2, 4),
+        generator_max_iter=2,
+        keep_generators=True,
+        network=Network(width=4),
+        training=Training(batch_size=8),
+        **SMALL,
     ),
     "knn": DeepKNNDetector(adjust=True, random_state=0),
     "kde": KDEDetector(random_state=0),
