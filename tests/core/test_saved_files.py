@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
 import skmmrr
-from skmmrr import MMRRDetector, Network, Training
+from skmmrr import FeatureMaps, MMRRDetector, Network, Training
 from skmmrr.baselines import (
     DeepKNNDetector,
     KDEDetector,
@@ -34,6 +34,13 @@ DETECTORS = {
     "mmrr_plain": MMRRDetector(
         3, adjust=False, refine=False, embed=False, network=Network(width=4), **SMALL
     ),
+    "mmrr_features": MMRRDetector(
+        3,
+        features="efficientnet-lite0",
+        feature_maps=FeatureMaps(input_size=32),
+        network=Network(width=4),
+        **SMALL,
+    ),
     "rotation": RotationAutoencoderDetector(
         latent_channels=2, training=Training(batch_size=8), **SMALL
     ),
@@ -46,6 +53,14 @@ DETECTORS = {
         network=Network(width=4),
         training=Training(batch_size=8),
         **SMALL,
+    ),
+    "patches": DeepKNNDetector(
+        "efficientnet-lite0",
+        patches=True,
+        feature_maps=FeatureMaps(input_size=32),
+        bank_size=20,
+        precision="float32",
+        random_state=0,
     ),
     "knn": DeepKNNDetector(adjust=True, random_state=0),
     "kde": KDEDetector(random_state=0),
