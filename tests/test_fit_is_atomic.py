@@ -35,17 +35,15 @@ DETECTORS = [
         backbone="mlp",
         network=Network(width=8),
         max_iter=4,
-        validation_fraction=0.5,  # one refit for the threshold
+        validation_fraction=0.5,
+        contamination=0.1,  # with one refit for the threshold
         random_state=0,
     ),
-    RotationAutoencoderDetector(
-        max_iter=2, training=Training(batch_size=8), validation_fraction=0.5, random_state=0
-    ),
+    RotationAutoencoderDetector(max_iter=2, training=Training(batch_size=8), random_state=0),
     MLSADDetector(
         (1, 4),
         fakes="patchgan",
         max_iter=2,
-        validation_fraction=0.5,
         generator_max_iter=2,
         network=Network(width=4),
         training=Training(batch_size=8),

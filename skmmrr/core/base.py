@@ -564,8 +564,9 @@ class NetworkDetector(BaseDetector):
     Notes
     -----
     Networks know the samples that trained them, and score them higher than new ones. The threshold
-    is that of samples that were held out: of the fit's own validation samples and, where those are
-    fewer than 100, of the validation samples of at most five further fits, which hold out a fifth.
+    is that of samples that were held out: of the fit's own validation samples and, where a float
+    `contamination` asks for a rate that fewer than 100 of those cannot carry, of the validation
+    samples of at most five further fits, which hold out a fifth.
     Each ``_fit`` calls ``_split``, and its ``spec_`` has the `seed` of that.
 
     As for :class:`sklearn.neighbors.LocalOutlierFactor` with ``novelty=True``, ``predict`` is for
@@ -606,7 +607,7 @@ class NetworkDetector(BaseDetector):
         if self.contamination is None:
             return np.empty(0)
         scores = self._scores_of(X, trained=False)
-        if refits and len(X) > 2:
+        if refits and self.contamination != "auto" and len(X) > 2:
             more = self._refitted_scores(X, min(_ENOUGH_HELD_OUT, len(X)) - len(scores))
             scores = np.concatenate([scores, *more])
         self.held_out_scores_ = np.sort(scores)

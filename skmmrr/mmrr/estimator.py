@@ -147,12 +147,13 @@ class MMRRDetector(NetworkDetector):
         Share of the training samples that choose the best weights instead of training them.
     contamination : "auto", float or None, default="auto"
         Share of new normal samples that ``predict`` flags: the threshold is that quantile of the
-        scores of samples that did not train, a float in (0, 0.5], or 5% for "auto". Those are the
-        validation samples. Where they are fewer than 100, further fits hold out a fifth each until
-        there are 100: one such fit for 400 samples and more, five at the most, none from 2,000 on.
-        With `features` a fifth of the pictures is held out instead, and no fit is made again.
-        Training samples score higher than new ones; ``fit_predict`` flags the share of them. None
-        sets no threshold, and spares those fits: ``predict`` asks for :meth:`calibrate`.
+        scores of samples that did not train. "auto" is 5%, of the validation samples. A float in
+        (0, 0.5] is a rate to rely on: where the validation samples are fewer than 100, further fits
+        hold out a fifth each until there are 100, one such fit for 400 samples and more, five at
+        the most, none from 2,000 on. With `features` a fifth of the pictures is held out instead,
+        for both, and no fit is made again. Training samples score higher than new ones;
+        ``fit_predict`` flags the share of them. None sets no threshold, and spares those fits:
+        ``predict`` asks for :meth:`calibrate`.
     device : str or torch.device, default="auto"
         "auto" is a GPU where there is one, else the CPU. May be set after fit.
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"

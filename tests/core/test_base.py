@@ -150,10 +150,14 @@ def test_networks_set_the_threshold_by_samples_that_did_not_train():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize(("n", "n_scores"), [(40, 2 + 5 * 8), (500, 25 + 100), (2200, 110)])
-def test_networks_are_fitted_again_until_enough_was_held_out(n, n_scores):
+@pytest.mark.parametrize(
+    ("n", "contamination", "n_scores"),
+    [(40, 0.1, 2 + 5 * 8), (500, 0.1, 25 + 100), (2200, 0.1, 110), (40, "auto", 2)],
+)
+def test_networks_are_fitted_again_until_enough_was_held_out(n, contamination, n_scores):
     X = np.random.default_rng(0).normal(size=(n, 3))
-    detector = MMRRDetector(2, network=Network(width=4), max_iter=1, random_state=0)
+    small = {"network": Network(width=4), "max_iter": 1, "random_state": 0}
+    detector = MMRRDetector(2, contamination=contamination, **small)
     assert len(detector.fit(X).held_out_scores_) == n_scores
 
 
