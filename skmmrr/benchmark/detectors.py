@@ -153,6 +153,9 @@ _DETECTORS: dict[str, Callable[[], Candidate]] = {
         "DN2 64",
         DeepKNNDetector("efficientnet-lite0", feature_maps=FeatureMaps(input_size=64)),
     ),
+    "MMRR, DN2's features": lambda: _mmrr(
+        "MMRR, DN2's features", **_FEW_LEVELS, **_FEATURES, feature_maps=FeatureMaps(grid=1)
+    ),
     "Patch 1-NN": lambda: Candidate("Patch 1-NN", DeepKNNDetector(**_FEATURES, patches=True)),
     "IForest": lambda: Candidate("IForest", IsolationForest()),
     "LOF": lambda: Candidate("LOF", LocalOutlierFactor(novelty=True)),
