@@ -26,7 +26,10 @@ VECTORS, IMAGES = RNG.normal(size=(20, 3)), RNG.random((12, 8, 8))
 LABELS = np.repeat([1, -1], [14, 6])
 MASKED = np.ma.masked_greater(VECTORS, 0.5)
 
-DETECTORS = [MMRRDetector, *(getattr(baselines, name) for name in baselines.__all__)]
+DETECTORS = [
+    MMRRDetector,
+    *(c for c in map(vars(baselines).get, baselines.__all__) if isinstance(c, type)),
+]
 ADAPTERS = [getattr(adapters, name) for name in adapters.__all__]
 NEVER = ["x", b"x", -1, 1j, np.nan, [1, 2], {}, object(), 10**400, -(10**400), 10**5000, int]
 """What no parameter may be; the last but one has more digits than Python prints."""

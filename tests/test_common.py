@@ -38,6 +38,8 @@ class FoldedRotationAutoencoder(Folded, RotationAutoencoderDetector):
 
 # Some checks fit a handful of samples, of which one chooses the weights: that loss may not fall.
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+# Two checks give score labels of both kinds.
+@pytest.mark.filterwarnings("ignore:.*score is for normal samples alone:UserWarning")
 @parametrize_with_checks(
     [
         MMRRDetector(),

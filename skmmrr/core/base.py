@@ -221,19 +221,19 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         X : array-like
             Normal samples.
         y : array-like of shape (n_samples,), default=None
-            Not used, and refused where it tells normal samples from anomalies.
+            Not used; a warning says so where it tells normal samples from anomalies.
 
         Returns
         -------
         score : float
 
-        Raises
-        ------
-        ValueError
+        Warns
+        -----
+        UserWarning
             If y has both kinds, as in ``GridSearchCV(detector, grid).fit(X, y)`` without `scoring`.
         """
         if y is not None and _has_both_kinds(y):
-            raise ValueError(
+            warn(
                 f"{type(self).__name__}.score is for normal samples alone and does not use labels, "
                 "but y has both kinds. Give the search a scorer that does: "
                 'scoring=skmmrr.metrics.SCORERS["roc_auc"]; or leave y and the anomalies out.'

@@ -209,8 +209,8 @@ def test_bad_false_discovery_rates(detector, fdr):
 
 
 @pytest.mark.parametrize("y", [[1, -1, 1], [0, 1, 1], [True, False, True]])
-def test_labels_of_both_kinds_are_refused_where_they_would_not_count(detector, y):
-    with pytest.raises(ValueError, match=r"KDEDetector\.score .*SCORERS"):
+def test_labels_of_both_kinds_that_would_not_count_are_warned_of(detector, y):
+    with pytest.warns(UserWarning, match=r"KDEDetector\.score .*SCORERS"):
         detector.score(np.zeros((3, 2)), y)
 
 
