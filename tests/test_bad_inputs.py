@@ -65,7 +65,7 @@ FITTED = ("vectors", "images", "rotations", "OC-SVM", "KDE", "neighbours")
 
 @pytest.mark.parametrize(("cls", "name"), parameters(DETECTORS + ADAPTERS), ids=named)
 def test_parameters_of_detectors(cls, name):
-    X = IMAGES if "Rotation" in cls.__name__ else VECTORS
+    X = IMAGES if "Rotation" in cls.__name__ or "MLSAD" in cls.__name__ else VECTORS
     for value in NEVER:
         if (name, value) in ALLOWED:
             continue

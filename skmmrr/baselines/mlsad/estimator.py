@@ -35,7 +35,7 @@ from skmmrr.core.training import (
     fitting,
     train,
 )
-from skmmrr.core.validation import check_integer, check_option, check_real
+from skmmrr.core.validation import check_bool, check_integer, check_option, check_real, shown
 from skmmrr.options import Network, Training
 from skmmrr.representation import ImageShape, Representation, Samples
 
@@ -348,6 +348,7 @@ class MLSADDetector(NetworkDetector):
         for name in ("n_windows", "max_iter", "generator_max_iter"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), owner, 1, "None is allowed too.")
+        check_bool("keep_generators", self.keep_generators, owner)
         check_option("precision", self.precision, owner, TRAINING_PRECISIONS)
         super()._check_params()
         self._check_groups()
@@ -363,7 +364,7 @@ class MLSADDetector(NetworkDetector):
             if not suits(level, self._stride_of(level)):
                 raise ValueError(
                     f"The parameter 'levels' of {owner} must be of 1, 2, 4, and 4 plus multiples "
-                    f"of twice the stride, which is {self._stride_of(level)}. Got {level!r}."
+                    f"of twice the stride, which is {self._stride_of(level)}. Got {shown(level)}."
                 )
 
     def _check_rising(self, name: str) -> None:
@@ -372,7 +373,7 @@ class MLSADDetector(NetworkDetector):
         if levels is None:
             return
         allowed = f"None or a tuple of rising ints, such as {_LEVELS}"
-        message = f"The parameter {name!r} of {owner} must be {allowed}. Got {levels!r}."
+        message = f"The parameter {name!r} of {owner} must be {allowed}. Got {shown(levels)}."
         if not isinstance(levels, tuple) or not levels:
             raise TypeError(message)
         for level in levels:
@@ -391,7 +392,7 @@ class MLSADDetector(NetworkDetector):
                 if value is not None:
                     raise ValueError(
                         f"The parameter '{group}.{name}' belongs to MMRRDetector, and must be None "
-                        f"for {owner}. Got {value!r}."
+                        f"for {owner}. Got {shown(value)}."
                     )
 
     def _stride_of(self, level: int) -> int:
@@ -405,7 +406,7 @@ class MLSADDetector(NetworkDetector):
         if max(self.levels) > shorter:
             raise ValueError(
                 f"The parameter 'levels' of {type(self).__name__} must be at most {shorter}, the "
-                f"shorter side of the images. Got {self.levels!r}."
+                f"shorter side of the images. Got {shown(self.levels)}."
             )
         return self.levels
 
@@ -524,7 +525,7 @@ class MLSADDetector(NetworkDetector):
         if not trained.keys() >= set(wanted):
             raise ValueError(
                 f"The parameter 'score_levels' of {type(self).__name__} must be None or some of "
-                f"{tuple(trained)}, which were trained. Got {self.score_levels!r}."
+                f"{tuple(trained)}, which were trained. Got {shown(self.score_levels)}."
             )
         return [trained[level] for level in wanted]
 
