@@ -236,7 +236,7 @@ class FeatureExtractor:
             yield kept, found[: kept.stop - kept.start].cpu().numpy()
 
     def of_batch(self, network: Any, x: Tensor) -> Tensor:
-        """Features of network input, of shape (n, *shape)."""
+        """Features of network input, of shape ``(n, *shape)``."""
         if not self.maps or self.grid == 1:
             return network.pooled(x)
         return network.maps(x, self.grid).movedim(1, -1)
