@@ -220,7 +220,7 @@ class DeepKNNDetector(BaseDetector):
 
     def _check_params(self) -> None:
         owner = type(self).__name__
-        check_features(self.features, self.feature_maps, owner)
+        check_features(self.features, owner)
         check_bool("patches", self.patches, owner)
         if self.patches and self.features is None:
             raise ValueError(

@@ -210,37 +210,24 @@ class Lacking(Kind):
 
 @dataclass(frozen=True)
 class Items(Kind):
-    """A tuple of so many items of one kind."""
+    """A tuple of so many items of one kind, or of fewer, down to `least`."""
 
     kind: Kind
     length: int
+    least: int | None = None
 
     def _encode(self, value: Any, name: str, arrays: Arrays) -> Any:
         return [self.kind.encode(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
 
     def _decode(self, found: Any, name: str, arrays: Arrays) -> tuple[Any, ...]:
-        if not isinstance(found, list) or len(found) != self.length:
-            raise refuse(name, f"a list of {self.length}", found)
+        least = self.length if self.least is None else self.least
+        if not isinstance(found, list) or not least <= len(found) <= self.length:
+            allowed = str(least) if least == self.length else f"{least} to {self.length}"
+            raise refuse(name, f"a list of {allowed}", found)
         return tuple(self.kind.decode(item, f"{name}.{i}", arrays) for i, item in enumerate(found))
 
 
 IMAGE_SHAPE = Items(Integer(1, 2**31), 3)
-
-
-@dataclass(frozen=True)
-class Sequence(Kind):
-    """A tuple of one to so many items of one kind."""
-
-    kind: Kind
-    longest: int
-
-    def _encode(self, value: Any, name: str, arrays: Arrays) -> Any:
-        return [self.kind.encode(item, f"{name}.{i}", arrays) for i, item in enumerate(value)]
-
-    def _decode(self, found: Any, name: str, arrays: Arrays) -> tuple[Any, ...]:
-        if not isinstance(found, list) or not 1 <= len(found) <= self.longest:
-            raise refuse(name, f"a list of 1 to {self.longest}", found)
-        return tuple(self.kind.decode(item, f"{name}.{i}", arrays) for i, item in enumerate(found))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from skmmrr.core.chunks import padded_chunks, rows_per_chunk, sample_chunks
 from skmmrr.core.devices import autocast, module_on_device, resolve_precision
-from skmmrr.core.kinds import Flag, Integer, Maybe, Real, Sequence, Text, record, require, stored
+from skmmrr.core.kinds import Flag, Integer, Items, Maybe, Real, Text, record, require, stored
 from skmmrr.core.validation import shown
 from skmmrr.features.networks import NAMES, FeatureNetwork, Stages, load_network
 from skmmrr.options import FeatureMaps
@@ -36,11 +36,11 @@ _TRUNCATE = 4  # standard deviations of a Gaussian's window, as in scipy
     features=Maybe(Text(_NAME)),
     maps=Flag(),
     input_size=Maybe(Integer(1)),
-    stages=Maybe(Sequence(Integer(0, 100), 100)),
+    stages=Maybe(Items(Integer(0, 100), 100, least=1)),
     grid=Maybe(Integer(1, 2**12)),
     unit_length=Flag(),
     smoothing=Real(0, 1e4),
-    shape=Sequence(Integer(1, 2**31), 3),
+    shape=Items(Integer(1, 2**31), 3, least=1),
     representation=record(Representation),
     digest=Maybe(Text(r"[0-9a-f]{64}")),
 )
@@ -259,8 +259,8 @@ class FeatureExtractor:
             yield kept, found[: kept.stop - kept.start]
 
 
-def check_features(features: Any, options: Any, owner: str) -> None:
-    """Raise TypeError or ValueError unless `features` and its options are as documented."""
+def check_features(features: Any, owner: str) -> None:
+    """Raise TypeError or ValueError unless `features` is as documented."""
     if isinstance(features, str):
         name = features.startswith("timm:") and len(features) > len("timm:")
         if not name and features not in NAMES[:-1]:

@@ -350,7 +350,7 @@ class MMRRDetector(NetworkDetector):
         if self.max_iter is not None:
             check_steps("max_iter", self.max_iter, owner, PHASES, remedy)
         check_option("precision", self.precision, owner, TRAINING_PRECISIONS)
-        check_features(self.features, self.feature_maps, owner)
+        check_features(self.features, owner)
         if self.features is not None and self.downsample is not None:
             raise ValueError(
                 f"The parameter 'downsample' of {owner} is of pixels, but 'features' has feature "
