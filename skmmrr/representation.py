@@ -81,6 +81,23 @@ class Representation:
         return cls(image_shape, centre, np.where(half_range > 0, half_range, 1.0), downsample)
 
     @classmethod
+    def of_photographs(cls, X: NDArray[Any], image_shape: ImageShape | None) -> "Representation":
+        """Scale pictures as pretrained networks saw them: bytes by 255, floats in [0, 1] by 1.
+
+        Dark pictures stay dark. Others, and vectors, have the range of the training samples.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+        image_shape : tuple (height, width, channels) or None
+        """
+        high = 255 if X.dtype == np.uint8 else 1
+        if image_shape is None or X.min() < 0 or X.max() > high:
+            return cls.fit(X, image_shape)
+        middle = np.asarray(high / 2)
+        return cls(image_shape, middle, middle)
+
+    @classmethod
     def standardise(cls, X: NDArray[Any], map_shape: ImageShape | None) -> "Representation":
         """Learn mean and standard deviation of each channel of features, block by block.
 

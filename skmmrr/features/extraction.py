@@ -121,6 +121,7 @@ class FeatureExtractor:
             if isinstance(features, str):
                 _check_pictures(features, image_shape, X.shape[1], owner)
             network = load_network(features, options.input_size, options.stages, places, owner)
+        seen = Representation.fit if network is None else Representation.of_photographs
         smoothing = options.smoothing
         if smoothing is None:
             smoothing = _SMOOTHING * min(image_shape[:2]) if image_shape is not None else 0.0
@@ -133,7 +134,7 @@ class FeatureExtractor:
             unit_length=unit_length,
             smoothing=float(smoothing),
             shape=(),
-            representation=Representation.fit(X, image_shape),
+            representation=seen(X, image_shape),
             digest=network.digest() if isinstance(features, str) and network else None,
             network=network,
         )
