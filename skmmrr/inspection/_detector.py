@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from skmmrr.core.base import BaseDetector
+from skmmrr.core.devices import shared_copies
 from skmmrr.core.files import Detector
 from skmmrr.core.kinds import (
     Array,
@@ -92,10 +93,10 @@ class PictureDetector(BaseDetector):
     detector : estimator of this library
         Learns and scores the pictures, or their tiles, as images of uint8.
     size : tuple (height, width), default=None
-        To which pictures are resized when they are read. None keeps their own size, which must be
-        that of the first picture that is learned unless there are tiles.
+        As :class:`skmmrr.preprocessing.LoadImages` has it; but with `tile`, None lets pictures
+        differ in size.
     mode : {"color", "grey"}, default="color"
-        Whether images have three channels or none.
+        As :class:`skmmrr.preprocessing.LoadImages` has it.
     tile : int, default=None
         Side of the square tiles that pictures are cut into after they were resized. Each is a
         sample. A picture's score is the highest of its tiles'; their maps are blended. None takes
@@ -137,7 +138,7 @@ class PictureDetector(BaseDetector):
 
     See Also
     --------
-    skmmrr.preprocessing.LoadImages : Paths to arrays of images, as a step of a pipeline.
+    skmmrr.preprocessing.LoadImages : The same reading of pictures, as a step of a pipeline.
 
     Examples
     --------
@@ -255,6 +256,7 @@ class PictureDetector(BaseDetector):
                 f"{error} Of {n_pictures} pictures, {n_held_out} are held out."
             ) from error
 
+    @shared_copies()
     def _learn_usual(self, X: Any) -> NDArray[np.float64]:
         """Scores that calibrate; and what maps seldom exceed, by the maps of the same pictures."""
         scores, bulk, highest = [], [], []
@@ -369,10 +371,12 @@ class PictureDetector(BaseDetector):
 
     # Scoring
 
+    @shared_copies()
     def _score_samples(self, X: Any) -> NDArray[np.float64]:
         return -np.array([judged.anomaly_score for judged in self._judge(X, maps=False)])
 
     @available_if(_has_maps)  # type: ignore[untyped-decorator]
+    @shared_copies()
     def anomaly_map(self, X: Sequence[str | os.PathLike[str]]) -> list[NDArray[np.float32]]:
         """Tell where pictures are abnormal.
 

@@ -325,7 +325,7 @@ def patch_detector(**parameters):
 def test_a_map_has_the_distance_of_each_place_to_the_nearest_patch():
     train, X = parts(30, 0), parts(4, 1)
     detector = patch_detector(feature_maps=FeatureMaps(smoothing=0)).fit(train)
-    grid = detector._patch_grid(X.reshape(4, -1)).numpy()
+    grid = detector._error_grid(X.reshape(4, -1)).numpy()
     assert grid.shape == (4, 4, 4)  # of the coarser stage
 
     extractor, scaled = detector.extractor_, detector.patch_representation_
