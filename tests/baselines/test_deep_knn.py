@@ -87,7 +87,7 @@ def test_normalized_features_have_unit_length(vectors):
 
 
 def test_all_others_are_neighbours_where_few_are_fitted():
-    detector = DeepKNNDetector(n_neighbors=50, contamination=0.5).fit([[0.0], [1.0], [2.0]])
+    detector = DeepKNNDetector(n_neighbors=50, contamination=None).fit([[0.0], [1.0], [2.0]])
     assert detector.n_neighbors_ == 2
     assert_allclose(detector.score_samples([[1.0], [3.0]]), [-1, -1.5])
 
