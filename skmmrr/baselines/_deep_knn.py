@@ -270,9 +270,6 @@ class DeepKNNDetector(PlaceDetector):
 
     # Files
 
-    def _costs(self) -> dict[str, Any]:
-        return {"input_size": self.extractor_.input_size}
-
     def _check_kept(self) -> None:
         super()._check_kept()
         width = self.features_.shape[1]

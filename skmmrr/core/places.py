@@ -113,5 +113,9 @@ class PlaceDetector(BaseDetector):
             return super()._held_out_share()
         return max(_HELD_OUT, self.validation_fraction)
 
+    def _costs(self) -> dict[str, Any]:
+        extractor = getattr(self, "extractor_", None)  # a file may have one that is not fitted
+        return {"input_size": None if extractor is None else extractor.input_size}
+
     def _device(self) -> torch.device:
         return resolve_device(self.device, type(self).__name__)

@@ -1,5 +1,6 @@
 """A detector of pictures on disk: how they are read, cut and masked, and what maps are usual."""
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -476,12 +477,22 @@ class PictureDetector(BaseDetector):
         """Of the samples that `detector_` takes."""
         return int(self.detector_.n_features_in_)
 
+    def _costs(self) -> dict[str, Any]:
+        costs: dict[str, Any] = {}
+        if self.size is not None:
+            costs["pixels"] = math.prod(self.size)
+        if self.tile is not None:  # each is so many steps wide, and at most so many pixels
+            costs["tiles_per_pixel"] = min(self.tile, math.ceil(1 / (1 - self.overlap))) ** 2
+        return costs
+
     def _check_kept(self) -> None:
         shape = self.detector_.image_shape_
         channels = {"color": 3, "grey": 1}[self.mode]
         require(shape is not None and shape[2] == channels, "'detector_' is of other pictures")
         whole = self.size if self.tile is None else (self.tile, self.tile)
         require(whole is None or shape[:2] == tuple(whole), "'detector_' is of another size")
+        holds = self.size is None or self.tile is None or min(self.size) >= self.tile
+        require(holds, f"pictures of the size {self.size} hold no tile of {self.tile} pixels")
         fill = getattr(self, "fill_", None)
         require((fill is None) == (self.roi is None), "'fill_' and 'roi' do not belong together")
         require(fill is None or len(fill) == channels, f"'fill_' must have {channels} values")

@@ -380,8 +380,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         return models
 
     def _costs(self) -> dict[str, Any]:
-        size = None if self.extractor_ is None else self.extractor_.input_size
-        return {"n_levels": self.n_levels, "input_size": size}
+        return super()._costs() | {"n_levels": self.n_levels}
 
     def _check_kept(self) -> None:
         super()._check_kept()
