@@ -23,7 +23,13 @@ from skmmrr.core.kinds import Array, Maybe, Weights, record, require
 from skmmrr.core.places import PlaceDetector
 from skmmrr.core.seeds import draw_seed
 from skmmrr.core.top_share import check_top_share
-from skmmrr.core.training import HISTORY, TrainingData, check_history, fitting, train
+from skmmrr.core.training import (
+    TrainingData,
+    check_history,
+    fitting,
+    history_kind,
+    train,
+)
 from skmmrr.core.validation import check_bool, check_integer, check_option, check_steps
 from skmmrr.features import FeatureExtractor, Features, check_features
 from skmmrr.mmrr.backbones import BACKBONES
@@ -245,7 +251,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     _KEEPS: ClassVar = NetworkDetector._KEEPS | {
         "spec_": record(MMRRSpec),
         "network_": Weights(),
-        "history_": HISTORY,
+        "history_": history_kind(),
         "n_iter_": Array("i8", 1, low=0),
         "extractor_": Maybe(record(FeatureExtractor)),
         "adjustment_": Maybe(record(ErrorAdjustment)),
