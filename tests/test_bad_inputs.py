@@ -11,7 +11,7 @@ import torch
 from scipy.sparse import csr_array
 
 import skmmrr
-from skmmrr import MMRRDetector, Network, Training, baselines, datasets, metrics
+from skmmrr import FeatureMaps, MMRRDetector, Network, Training, baselines, datasets, metrics
 from skmmrr import pyod as adapters
 from skmmrr.plot import (
     AnomalyMapDisplay,
@@ -31,6 +31,7 @@ DETECTORS = [
     *(c for c in map(vars(baselines).get, baselines.__all__) if isinstance(c, type)),
 ]
 ADAPTERS = [getattr(adapters, name) for name in adapters.__all__]
+GROUPS = {Network: "network", Training: "training", FeatureMaps: "feature_maps"}
 NEVER = ["x", b"x", -1, 1j, np.nan, [1, 2], {}, object(), 10**400, -(10**400), 10**5000, int]
 """What no parameter may be; the last but one has more digits than Python prints."""
 ALLOWED = [("features", int), ("backbone", int), ("image_shape", [1, 2])]  # and fails otherwise
@@ -73,9 +74,9 @@ def test_parameters_of_detectors(cls, name):
             cls(**{name: value}).fit(X)
 
 
-@pytest.mark.parametrize(("cls", "name"), parameters([Network, Training]), ids=named)
+@pytest.mark.parametrize(("cls", "name"), parameters(GROUPS), ids=named)
 def test_parameters_of_groups(cls, name):
-    group = cls.__name__.lower()
+    group = GROUPS[cls]
     for value in NEVER:
         with pytest.raises((TypeError, ValueError), match=rf"'{group}.{name}' of MMRRD.*must be"):
             MMRRDetector(**{group: cls(**{name: value})}).fit(IMAGES)

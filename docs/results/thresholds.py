@@ -18,6 +18,7 @@ from skmmrr import MMRRDetector
 from skmmrr.baselines import (
     DeepKNNDetector,
     KDEDetector,
+    MLSADDetector,
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
@@ -33,6 +34,7 @@ _DETECTORS: dict[str, Any] = {
     "KDE": KDEDetector(),
     "2-NN": DeepKNNDetector(),
     "RotationAE": RotationAutoencoderDetector(image_shape=(8, 8)),
+    "MLSAD": MLSADDetector(image_shape=(8, 8)),
 }
 _RULES = (0.1, "auto")
 _COLUMNS = ("0.1", "least", "highest", "auto", "least of auto", "highest of auto")
@@ -52,8 +54,9 @@ def measure_thresholds(detectors: list[str], seeds: list[int]) -> Iterator[Row]:
     """Rows of the share of new samples flagged, by both rules: mean, least, highest over seeds."""
     for data in ("Gaussian, 500 x 10", "breast cancer (benign), 178 x 30", "digits, 898 x 64"):
         for name in detectors:
-            if name == "RotationAE" and not data.startswith("digits"):
-                continue  # it takes images
+            images = "image_shape" in vars(_DETECTORS[name]) and _DETECTORS[name].image_shape
+            if images and not data.startswith("digits"):
+                continue
             numbers: list[float] = []
             for rule in _RULES:
                 shares = [_flagged(clone(_DETECTORS[name]), rule, data, seed) for seed in seeds]

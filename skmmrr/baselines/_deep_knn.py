@@ -7,28 +7,23 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import gen_batches
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skmmrr.baselines._coreset import greedy_coreset
 from skmmrr.baselines._nearest import distances_to_others, nearest_distances
-from skmmrr.core.base import BaseDetector
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
-from skmmrr.core.devices import PRECISIONS, resolve_device
+from skmmrr.core.devices import PRECISIONS, shared_copies
 from skmmrr.core.kinds import Array, Maybe, record, require
+from skmmrr.core.places import MOST_IN_BLOCK, PlaceDetector
 from skmmrr.core.seeds import draw_seed, numpy_generator
-from skmmrr.core.top_share import TOP_SHARE, check_top_share, mean_of_top
+from skmmrr.core.top_share import check_top_share
 from skmmrr.core.validation import check_bool, check_integer, check_option
 from skmmrr.features import FeatureExtractor, Features, check_features
 from skmmrr.options import FeatureMaps
 from skmmrr.representation import Representation
 
-_BLOCK_ELEMENTS = 2**24  # of samples whose features are in memory at a time, beside the fit's
-_MOST_IN_BLOCK = 8192  # samples
-_HELD_OUT = 0.2  # share of the pictures that set the threshold of patches
 
-
-class DeepKNNDetector(BaseDetector):
+class DeepKNNDetector(PlaceDetector):
     """Nearest neighbours in a feature space (DN2), among patches, or among pixels or vectors.
 
     The anomaly score is the mean distance to the nearest training samples, in the features of a
@@ -148,7 +143,7 @@ class DeepKNNDetector(BaseDetector):
     """
 
     _GROUPS: ClassVar = {"feature_maps": FeatureMaps}
-    _KEEPS: ClassVar = BaseDetector._KEEPS | {
+    _KEEPS: ClassVar = PlaceDetector._KEEPS | {
         "extractor_": record(FeatureExtractor),
         "patch_representation_": Maybe(record(Representation)),
         "features_": Array("f4", 2),
@@ -238,11 +233,11 @@ class DeepKNNDetector(BaseDetector):
         check_option("precision", self.precision, owner, PRECISIONS)
         super()._check_params()
 
+    def _holds_out(self) -> bool:
+        return self.patches
+
     def _held_out_share(self) -> float:
-        """A bank knows its patches: the threshold of patches needs pictures that are not in it."""
-        if not self.patches:
-            return super()._held_out_share()
-        return 0.0 if self.contamination is None else max(_HELD_OUT, self.validation_fraction)
+        return 0.0 if self.patches and self.contamination is None else super()._held_out_share()
 
     def _bank(self, X: NDArray[Any], seed: int) -> NDArray[np.float32]:
         """A coreset of the patches of all training pictures."""
@@ -260,10 +255,11 @@ class DeepKNNDetector(BaseDetector):
         kept = greedy_coreset(patches, self.bank_size, generator, self._device(), self.verbose)
         return patches[kept]
 
+    @shared_copies()
     def _fitted_features(self, X: NDArray[Any], fitted: NDArray[np.intp]) -> NDArray[np.float32]:
         """Features of the neighbours, block by block: a file of images may exceed the memory."""
         features = np.empty((len(fitted), *self.extractor_.shape), np.float32)
-        for block in gen_batches(len(fitted), _MOST_IN_BLOCK):
+        for block in gen_batches(len(fitted), MOST_IN_BLOCK):
             features[block] = self._rows(X[fitted[block]])
         return features
 
@@ -273,9 +269,6 @@ class DeepKNNDetector(BaseDetector):
         return ErrorAdjustment.fit(some, errors, self.extractor_.representation, self._device())
 
     # Files
-
-    def _costs(self) -> dict[str, Any]:
-        return {"input_size": self.extractor_.input_size}
 
     def _check_kept(self) -> None:
         super()._check_kept()
@@ -317,44 +310,24 @@ class DeepKNNDetector(BaseDetector):
             Mean distance of each place to the nearest patches of the bank, at the size of the
             pictures, smoothed.
         """
-        check_is_fitted(self)
-        X = self._validate_X(X, reset=False)
-        maps = [self.extractor_.to_pictures(self._patch_grid(X[b])) for b in self._blocks(X)]
-        return torch.cat(maps).numpy()
-
-    def scores_and_maps(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What :meth:`score_samples` and :meth:`anomaly_map` return, in one pass over features.
-
-        Parameters
-        ----------
-        X : array-like
-            Samples in any of the forms that :meth:`fit` takes.
-
-        Returns
-        -------
-        scores : ndarray of float64 of shape (n_samples,)
-        maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
-        """
-        if not self._has_maps:
-            return super().scores_and_maps(X)
-        check_is_fitted(self)
-        X = self._validate_X(X, reset=False)
-        grids = [self._patch_grid(X[block]) for block in self._blocks(X)]
-        scores = -torch.cat([mean_of_top(grid, self._top_share()) for grid in grids]).numpy()
-        return scores, torch.cat([self.extractor_.to_pictures(grid) for grid in grids]).numpy()
+        return self._grid_maps(self._grids(self._with_places(X)))
 
     def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        if self.extractor_.maps:
-            share = self._top_share()
-            tops = [mean_of_top(self._patch_grid(X[block]), share) for block in self._blocks(X)]
-            return -torch.cat(tops).numpy()
+        if self._scores_places():
+            return self._grid_scores(self._grids(X))
         distances = self._distances(X)
         if self._adjusts():
             adjustment = require_adjustment(self.adjustment_, type(self).__name__)
             distances *= adjustment.factors(X, "distance", self._device())[:, None]
         return -self._mean_distance(distances)
 
-    def _patch_grid(self, X: NDArray[Any]) -> Tensor:
+    def _scores_places(self) -> bool:
+        return self.extractor_.maps
+
+    def _maps(self, grid: Tensor) -> Tensor:
+        return self.extractor_.to_pictures(grid)
+
+    def _error_grid(self, X: NDArray[Any]) -> Tensor:
         """Distance of each place of pictures to the bank, of shape (n, height, width)."""
         patches = self._patches(self._rows(X))
         found = nearest_distances(patches, self.features_, self.n_neighbors_, self._device())
@@ -365,11 +338,12 @@ class DeepKNNDetector(BaseDetector):
         found: NDArray[np.float64] = (distances**2 if self.squared else distances).mean(axis=1)
         return found
 
+    @shared_copies()
     def _distances(self, X: NDArray[Any]) -> NDArray[np.float64]:
         """To the nearest neighbours, of shape (n, n_neighbors); none is a sample's own."""
         device, k = self._device(), self.n_neighbors_
         found = np.empty((len(X), k))
-        for block in gen_batches(len(X), _MOST_IN_BLOCK):
+        for block in gen_batches(len(X), MOST_IN_BLOCK):
             found[block] = distances_to_others(self._rows(X[block]), self.features_, k, device)
         return found
 
@@ -382,24 +356,12 @@ class DeepKNNDetector(BaseDetector):
     def _rows(self, X: NDArray[Any]) -> NDArray[Any]:
         return self.extractor_.rows(X, self._device(), self.precision, self.verbose)
 
-    def _blocks(self, X: NDArray[Any]) -> list[slice]:
-        """Pictures whose maps are in memory at a time."""
-        size = max(X.shape[1], *self.extractor_.shape)
-        return list(gen_batches(len(X), max(1, min(_MOST_IN_BLOCK, _BLOCK_ELEMENTS // size))))
-
-    def _device(self) -> torch.device:
-        return resolve_device(self.device, type(self).__name__)
-
     @property
     def _has_maps(self) -> bool:
         return self.extractor_.maps if hasattr(self, "extractor_") else self.patches
 
     def _adjusts(self) -> bool:
         return self.adjust and self.image_shape_ is not None and not self.extractor_.maps
-
-    def _top_share(self) -> float:
-        check_top_share(self.top_share, type(self).__name__)
-        return TOP_SHARE if self.top_share is None else float(self.top_share)
 
     def _score_params(self) -> dict[str, Any]:
         params = {"n_neighbors": self.n_neighbors_, "squared": self.squared}

@@ -45,7 +45,6 @@ from skmmrr.core.kinds import (
 )
 from skmmrr.core.seeds import draw_seed, torch_generator
 from skmmrr.core.training import (
-    HISTORY,
     OPTIMIZERS,
     Budget,
     Phase,
@@ -53,6 +52,7 @@ from skmmrr.core.training import (
     Update,
     check_history,
     fitting,
+    history_kind,
     train,
     trainable,
 )
@@ -292,7 +292,7 @@ class RotationAutoencoderDetector(NetworkDetector):
     _KEEPS: ClassVar = NetworkDetector._KEEPS | {
         "spec_": record(RotationSpec),
         "network_": Weights(),
-        "history_": HISTORY,
+        "history_": history_kind(),
         "n_iter_": Array("i8", 1, low=0),
         "ranges_": Table(Items(Real(), 2), _PARTS),
     }

@@ -44,6 +44,7 @@ _MOST_SCORED = 1000  # samples that set the automatic threshold: their 5% quanti
 _ENOUGH_HELD_OUT = 100  # samples that set the threshold of networks: a tenth is good to 3%
 _REFIT_FRACTION = 0.2  # that refits of networks hold out, where the validation samples are fewer
 _DECILES = (0.1, 0.5, 0.9)
+_LARGEST_ERROR = 0.5  # of a rate, relative to it, that is not warned of
 _ROUNDING = 1e-9  # a rate of 1/49 times 49 samples is a hair below 1
 
 
@@ -108,7 +109,8 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         sklearn.exceptions.ConvergenceWarning
             If a validation loss did not fall.
         UserWarning
-            If all samples that set the threshold score the same. After Ctrl-C during the training
+            If all samples that set the threshold score the same, or are so few that the rate of
+            `contamination` has a standard error above half of it. After Ctrl-C during the training
             of networks: training stops, the best weights so far are kept, and the detector is
             fitted; after it, the fit goes on to its end. Ctrl-C before anything was learned, and a
             second one, give the fit up.
@@ -263,6 +265,11 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         ValueError
             If X has too few samples for the rate, ``1 / false_positive_rate - 1`` at the least, or
             if there is neither a rate nor a `contamination`.
+
+        Warns
+        -----
+        UserWarning
+            If X has too few samples for the rate of `contamination`, as :meth:`fit` does.
 
         References
         ----------
@@ -487,16 +494,35 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         """Put the threshold at the quantile of these scores that `contamination` names, if any."""
         if self.contamination is None:
             return self
+        share = _AUTO_CONTAMINATION if self.contamination == "auto" else float(self.contamination)
         if len(scores) > 1 and np.ptp(scores) == 0:
             warn(
                 f"All {len(scores)} samples that set the threshold have the same score: they are "
                 "equal, or the networks have learned nothing of them."
             )
-        share = _AUTO_CONTAMINATION if self.contamination == "auto" else float(self.contamination)
+        elif self.contamination != "auto":
+            self._warn_of_few_scores(len(scores), share)
         self.offset_ = float(np.quantile(scores, share))
         self.__dict__.pop("calibration_scores_", None)  # of another fit
         self.threshold_params_ = self._score_params()
         return self
+
+    def _warn_of_few_scores(self, n_scores: int, rate: float) -> None:
+        """Warn unless the scores are enough for the rate.
+
+        Of n scores a binomial number is below the true quantile: the share of new samples that is
+        flagged has the standard error sqrt(rate (1 - rate) / n).
+        """
+        needed = math.ceil((1 - rate) / rate / _LARGEST_ERROR**2 - _ROUNDING)
+        if n_scores >= needed:
+            return
+        error = math.sqrt(rate * (1 - rate) / n_scores)
+        warn(
+            f"contamination={rate:g} of {type(self).__name__} rests on the scores of {n_scores} "
+            f"samples: the share of new samples that is flagged has a standard error of {error:.2g}"
+            f". Call calibrate(X) with at least {needed} normal samples that took no part in the "
+            "fit, fit on more, or set contamination='auto', which promises less."
+        )
 
     def _score_params(self) -> dict[str, Any]:
         """Parameters that may be set after fit and change the scores, hence the threshold."""

@@ -3,7 +3,8 @@
 import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TypeVar
+from contextvars import ContextVar
+from typing import TypeVar, cast
 
 import torch
 from torch import nn
@@ -14,6 +15,8 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 TRAINING_PRECISIONS = (*PRECISIONS, "float64")
+
+_SHARED: ContextVar[dict[tuple[nn.Module, torch.device], nn.Module]] = ContextVar("shared copies")
 
 
 def resolve_device(device: str | torch.device, owner: str) -> torch.device:
@@ -85,9 +88,25 @@ def module_on_device(module: ModuleT, device: torch.device) -> ModuleT:
     """The network for scoring; an estimator keeps its own on the CPU: it pickles anywhere."""
     if device.type == "cpu":
         return module
-    module = copy.deepcopy(module)
-    module_to_device(module, device)
-    return module
+    copies = _SHARED.get({})
+    copied = copies.get((module, device))
+    if copied is None:
+        copied = copies[module, device] = copy.deepcopy(module)
+        module_to_device(copied, device)
+    return cast(ModuleT, copied)
+
+
+@contextmanager
+def shared_copies() -> Iterator[None]:
+    """Context of a pass over samples: :func:`module_on_device` copies each network but once.
+
+    Inside of another one it is that. No weights may move meanwhile.
+    """
+    token = _SHARED.set(_SHARED.get({}))
+    try:
+        yield
+    finally:
+        _SHARED.reset(token)
 
 
 def elements_per_chunk(device: torch.device) -> int:

@@ -51,7 +51,14 @@ else:
 FORMAT = "skmmrr detector"
 VERSION = 1
 
-LIMITS = {"bytes": 2**31, "characters": 2**24, "n_levels": 1000, "input_size": 1024}
+LIMITS = {
+    "bytes": 2**31,
+    "characters": 2**24,
+    "n_levels": 1000,
+    "input_size": 1024,
+    "pixels": 2**24,
+    "tiles_per_pixel": 100,
+}
 """What a file may have at most: bytes, characters of JSON, and parameters that cost time."""
 
 _REMEDY = "Save it again with detector.save, or fetch the file again."
@@ -219,10 +226,11 @@ def _decode_detector(
             setattr(detector, name, _decode_detector(*of, fitted=kept.fitted))
     if not fitted:
         with _refusing("its parameters do not agree"):
+            _check_limits(detector._costs(), limits)
             _check_parameters(detector)
         return detector
-    _check_limits(detector._costs(), limits)
     with _refusing("its parts do not agree"):
+        _check_limits(detector._costs(), limits)
         _check_parameters(detector)
         detector._check_kept()
         for name, kept in vars(detector).items():

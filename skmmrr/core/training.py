@@ -45,7 +45,6 @@ _FLOPS_PER_THREAD = 1e10  # of a step; docs/results/threads.md measures what ano
 
 History = dict[str, NDArray[np.float64]]
 HISTORY_COLUMNS = ("step", "train_loss", "validation_loss", "learning_rate")
-HISTORY = Table(Table(Array("f8", 1, finite=False), HISTORY_COLUMNS))  # as files have it
 Loss = Callable[[Tensor, torch.Generator], Tensor]
 
 
@@ -79,6 +78,11 @@ class Update:
     every: int = 1
 
 
+def history_kind(terms: tuple[str, ...] = ()) -> Table:
+    """The history as files have it, of phases that may have these terms."""
+    return Table(Table(Array("f8", 1, finite=False), (*HISTORY_COLUMNS, *terms)))
+
+
 def check_history(
     history: Mapping[str, History], n_iter: NDArray[np.int64], phases: tuple[str, ...]
 ) -> None:
@@ -87,7 +91,7 @@ def check_history(
     require(named, f"the history and 'n_iter_' must be of the phases {phases}")
     for columns in history.values():
         lengths = {len(column) for column in columns.values()}
-        complete = len(columns) == len(HISTORY_COLUMNS) and len(lengths) == 1
+        complete = set(HISTORY_COLUMNS) <= columns.keys() and len(lengths) == 1
         require(complete, "the columns of a history must be of one length")
 
 
@@ -134,6 +138,9 @@ class Phase:
         The weights of the lowest mean of these losses of the validation samples are kept. None
         keeps the last ones, for games that no loss judges.
     budget : Budget
+    terms : tuple of str, default=()
+        What the history has of the validation samples beside the loss. Each of the criterion then
+        gives a tensor (n_samples, 1 + n_terms): the loss, and these.
     independent : bool, default=False
         Whether no update sees what another moves: on a GPU they are made side by side then.
     draws_globally : bool, default=False
@@ -146,6 +153,7 @@ class Phase:
     updates: Sequence[Update]
     criterion: Sequence[Loss] | None
     budget: Budget
+    terms: tuple[str, ...] = ()
     independent: bool = False
     draws_globally: bool = False
 
@@ -280,14 +288,14 @@ def run_phase(phase: Phase, data: TrainingData, stop: Interrupt) -> Result:
     make_step = stepper(phase, optimizers, data)
     losses = torch.zeros(budget.max_iter, device=data.device)  # read at validations only
     best = _Best(phase.module, _validation(phase, data))
-    log = [(0, math.nan, best.loss, _rate(optimizers))]
+    log = [(0, math.nan, best.loss, _rate(optimizers), *best.terms)]
     schedule.after_validation(best.loss)
     step = 0
     with tqdm(total=budget.max_iter, desc=phase.name, disable=not data.verbose) as progress:
 
         def validate() -> None:
             loss, train_loss = best.offer(), losses[log[-1][0] : step].mean().item()
-            log.append((step, train_loss, loss, _rate(optimizers)))
+            log.append((step, train_loss, loss, _rate(optimizers), *best.terms))
             progress.set_postfix(train=f"{train_loss:.4f}", validation=f"{loss:.4f}")
             schedule.after_validation(loss)
 
@@ -303,23 +311,26 @@ def run_phase(phase: Phase, data: TrainingData, stop: Interrupt) -> Result:
     best.restore(optimizers)
     if not (best.learned or stop.requested):
         _warn_of_failure(phase)
-    history = dict(zip(HISTORY_COLUMNS, np.array(log).T, strict=True))
+    history = dict(zip((*HISTORY_COLUMNS, *phase.terms), np.array(log).T, strict=True))
     return Result(step, history, best.learned)
 
 
 class _Best:
-    """The weights of the lowest validation loss, or the last ones where nothing validates."""
+    """The weights of the lowest validation loss, or the last ones where nothing validates.
 
-    def __init__(self, module: nn.Module, validate: Callable[[], float] | None) -> None:
+    `terms` are those of the weights that were looked at last.
+    """
+
+    def __init__(self, module: nn.Module, validate: Callable[[], list[float]] | None) -> None:
         self.module, self.validate = module, validate
         self.age, self.learned = 0, False
-        self.loss = math.nan if validate is None else validate()
+        self.loss, *self.terms = [math.nan] if validate is None else validate()
         self.weights = self._copied()
 
     def offer(self) -> float:
         """Look at the present weights, and give their validation loss."""
         self.age += self.validate is not None
-        loss = math.nan if self.validate is None else self.validate()
+        loss, *self.terms = [math.nan] if self.validate is None else self.validate()
         if self.validate is None or loss < self.loss:
             self.loss, self.age, self.learned = loss, 0, True
             self.weights = self._copied()
@@ -386,8 +397,11 @@ def stepper(
     return numbered
 
 
-def _validation(phase: Phase, data: TrainingData) -> Callable[[], float] | None:
-    """What gives the mean loss over the validation samples, with the same draws at every call."""
+def _validation(phase: Phase, data: TrainingData) -> Callable[[], list[float]] | None:
+    """What gives the mean loss over the validation samples, with the same draws at every call.
+
+    And the means of the phase's terms.
+    """
     if phase.criterion is None:
         return None
     criterion = phase.criterion
@@ -401,7 +415,10 @@ def _validation(phase: Phase, data: TrainingData) -> Callable[[], float] | None:
 
     def mean_loss(loss_of: Loss, generator: torch.Generator, x: Tensor) -> Tensor:
         with autocast(data.dtype, data.device):
-            return loss_of(x, generator).mean(dtype=torch.float64)
+            losses = loss_of(x, generator)
+        if phase.terms:
+            return losses.mean(dim=0, dtype=torch.float64)
+        return losses.mean(dtype=torch.float64)[None]
 
     @torch.no_grad()
     def step(x: Tensor) -> Tensor:
@@ -411,13 +428,13 @@ def _validation(phase: Phase, data: TrainingData) -> Callable[[], float] | None:
 
     step_on = GraphedStep(step, generators) if data.device.type == "cuda" else step
 
-    def validate() -> float:
+    def validate() -> list[float]:
         phase.module.eval()
         for generator in generators:
             generator.manual_seed(generator.initial_seed())
         chunks = [rows[start : start + chunk] for start in range(0, len(rows), chunk)]
         totals = torch.cat([step_on(data.batch(index)) for index in chunks])
-        return sum(totals.tolist()) / len(rows) / len(criterion)
+        return [sum(column) / len(rows) / len(criterion) for column in totals.T.tolist()]
 
     return validate
 

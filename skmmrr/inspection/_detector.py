@@ -1,5 +1,6 @@
 """A detector of pictures on disk: how they are read, cut and masked, and what maps are usual."""
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from tqdm.auto import tqdm
 
 from skmmrr.core.base import BaseDetector
+from skmmrr.core.devices import shared_copies
 from skmmrr.core.files import Detector
 from skmmrr.core.kinds import (
     Array,
@@ -92,10 +94,10 @@ class PictureDetector(BaseDetector):
     detector : estimator of this library
         Learns and scores the pictures, or their tiles, as images of uint8.
     size : tuple (height, width), default=None
-        To which pictures are resized when they are read. None keeps their own size, which must be
-        that of the first picture that is learned unless there are tiles.
+        As :class:`skmmrr.preprocessing.LoadImages` has it; but with `tile`, None lets pictures
+        differ in size.
     mode : {"color", "grey"}, default="color"
-        Whether images have three channels or none.
+        As :class:`skmmrr.preprocessing.LoadImages` has it.
     tile : int, default=None
         Side of the square tiles that pictures are cut into after they were resized. Each is a
         sample. A picture's score is the highest of its tiles'; their maps are blended. None takes
@@ -137,7 +139,7 @@ class PictureDetector(BaseDetector):
 
     See Also
     --------
-    skmmrr.preprocessing.LoadImages : Paths to arrays of images, as a step of a pipeline.
+    skmmrr.preprocessing.LoadImages : The same reading of pictures, as a step of a pipeline.
 
     Examples
     --------
@@ -255,6 +257,7 @@ class PictureDetector(BaseDetector):
                 f"{error} Of {n_pictures} pictures, {n_held_out} are held out."
             ) from error
 
+    @shared_copies()
     def _learn_usual(self, X: Any) -> NDArray[np.float64]:
         """Scores that calibrate; and what maps seldom exceed, by the maps of the same pictures."""
         scores, bulk, highest = [], [], []
@@ -369,10 +372,12 @@ class PictureDetector(BaseDetector):
 
     # Scoring
 
+    @shared_copies()
     def _score_samples(self, X: Any) -> NDArray[np.float64]:
         return -np.array([judged.anomaly_score for judged in self._judge(X, maps=False)])
 
     @available_if(_has_maps)  # type: ignore[untyped-decorator]
+    @shared_copies()
     def anomaly_map(self, X: Sequence[str | os.PathLike[str]]) -> list[NDArray[np.float32]]:
         """Tell where pictures are abnormal.
 
@@ -472,12 +477,22 @@ class PictureDetector(BaseDetector):
         """Of the samples that `detector_` takes."""
         return int(self.detector_.n_features_in_)
 
+    def _costs(self) -> dict[str, Any]:
+        costs: dict[str, Any] = {}
+        if self.size is not None:
+            costs["pixels"] = math.prod(self.size)
+        if self.tile is not None:  # each is so many steps wide, and at most so many pixels
+            costs["tiles_per_pixel"] = min(self.tile, math.ceil(1 / (1 - self.overlap))) ** 2
+        return costs
+
     def _check_kept(self) -> None:
         shape = self.detector_.image_shape_
         channels = {"color": 3, "grey": 1}[self.mode]
         require(shape is not None and shape[2] == channels, "'detector_' is of other pictures")
         whole = self.size if self.tile is None else (self.tile, self.tile)
         require(whole is None or shape[:2] == tuple(whole), "'detector_' is of another size")
+        holds = self.size is None or self.tile is None or min(self.size) >= self.tile
+        require(holds, f"pictures of the size {self.size} hold no tile of {self.tile} pixels")
         fill = getattr(self, "fill_", None)
         require((fill is None) == (self.roi is None), "'fill_' and 'roi' do not belong together")
         require(fill is None or len(fill) == channels, f"'fill_' must have {channels} values")

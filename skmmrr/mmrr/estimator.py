@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import Bunch, gen_batches
+from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
@@ -20,9 +20,16 @@ from skmmrr.core.devices import (
     resolve_precision,
 )
 from skmmrr.core.kinds import Array, Maybe, Weights, record, require
+from skmmrr.core.places import PlaceDetector
 from skmmrr.core.seeds import draw_seed
-from skmmrr.core.top_share import TOP_SHARE, check_top_share, mean_of_top
-from skmmrr.core.training import HISTORY, TrainingData, check_history, fitting, train
+from skmmrr.core.top_share import check_top_share
+from skmmrr.core.training import (
+    TrainingData,
+    check_history,
+    fitting,
+    history_kind,
+    train,
+)
 from skmmrr.core.validation import check_bool, check_integer, check_option, check_steps
 from skmmrr.features import FeatureExtractor, Features, check_features
 from skmmrr.mmrr.backbones import BACKBONES
@@ -37,11 +44,8 @@ from skmmrr.representation import ImageShape, Samples
 
 _ADJUSTING: tuple[str, int] = ("gauss-legendre", 8)  # levels that say what errors are usual
 
-_HELD_OUT = 0.2  # share of the pictures that set the threshold of features
-_BLOCK_ELEMENTS = 2**24  # of samples whose maps are in memory at a time
 
-
-class MMRRDetector(NetworkDetector):
+class MMRRDetector(PlaceDetector, NetworkDetector):
     r"""Multi-Level Masking and Restoration with Refinement, an anomaly detector.
 
     Learns from normal samples to restore them from what a learned mask leaves of them, at every
@@ -247,7 +251,7 @@ class MMRRDetector(NetworkDetector):
     _KEEPS: ClassVar = NetworkDetector._KEEPS | {
         "spec_": record(MMRRSpec),
         "network_": Weights(),
-        "history_": HISTORY,
+        "history_": history_kind(),
         "n_iter_": Array("i8", 1, low=0),
         "extractor_": Maybe(record(FeatureExtractor)),
         "adjustment_": Maybe(record(ErrorAdjustment)),
@@ -359,11 +363,8 @@ class MMRRDetector(NetworkDetector):
         check_top_share(self.top_share, owner)
         super()._check_params()
 
-    def _held_out_share(self) -> float:
-        """Fits on features are long: they hold out more, instead of being made again."""
-        if self.features is None or self.contamination is None:
-            return super()._held_out_share()
-        return max(_HELD_OUT, self.validation_fraction)
+    def _holds_out(self) -> bool:
+        return self.features is not None
 
     def _fitted_extractor(self, X: NDArray[Any]) -> FeatureExtractor | None:
         if self.features is None:
@@ -385,8 +386,7 @@ class MMRRDetector(NetworkDetector):
         return models
 
     def _costs(self) -> dict[str, Any]:
-        size = None if self.extractor_ is None else self.extractor_.input_size
-        return {"n_levels": self.n_levels, "input_size": size}
+        return super()._costs() | {"n_levels": self.n_levels}
 
     def _check_kept(self) -> None:
         super()._check_kept()
@@ -456,41 +456,7 @@ class MMRRDetector(NetworkDetector):
         ValueError
             If `features` were rows, which have no place.
         """
-        X = self._with_places(X)
-        return torch.cat([self._maps(self._error_grid(X[b])) for b in self._blocks(X)]).numpy()
-
-    def scores_and_maps(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What :meth:`score_samples` and :meth:`anomaly_map` return, in one pass over features.
-
-        Parameters
-        ----------
-        X : array-like
-            Samples in any of the forms that :meth:`fit` takes.
-
-        Returns
-        -------
-        scores : ndarray of float64 of shape (n_samples,)
-        maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
-        """
-        share = self._top_share()
-        if share == 1:
-            return super().scores_and_maps(X)
-        X = self._with_places(X)
-        grids = [self._error_grid(X[block]) for block in self._blocks(X)]
-        scores = -torch.cat([mean_of_top(grid, share) for grid in grids]).numpy()
-        return scores, torch.cat([self._maps(grid) for grid in grids]).numpy()
-
-    def _with_places(self, X: ArrayLike) -> NDArray[Any]:
-        """Validated samples, of which maps can be made."""
-        check_is_fitted(self)
-        found: NDArray[Any] = self._validate_X(X, reset=False)
-        if self.extractor_ is not None and self.extractor_.map_shape is None:
-            raise ValueError(
-                f"This {type(self).__name__} has one row of features for a sample, which does not "
-                "say where it is abnormal. Fit it on maps: features that keep their place, and "
-                "another feature_maps.grid than 1."
-            )
-        return found
+        return self._grid_maps(self._grids(self._with_places(X)))
 
     def _maps(self, grid: Tensor) -> Tensor:
         if self.extractor_ is not None:
@@ -552,17 +518,13 @@ class MMRRDetector(NetworkDetector):
         return Bunch(levels=levels, **parts)
 
     def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
-        share = self._top_share()
-        if share < 1:
-            tops = [mean_of_top(self._error_grid(X[block]), share) for block in self._blocks(X)]
-            return -torch.cat(tops).numpy()
+        if self._scores_places():
+            return self._grid_scores(self._grids(X))
         # Not a matrix product: BLAS rounds a row by its place, which tips samples on the threshold.
         return -(self._level_losses(X) * self._quadrature()[1]).sum(axis=1)
 
-    def _blocks(self, X: NDArray[Any]) -> list[slice]:
-        """Samples whose maps are in memory at a time."""
-        size = max(X.shape[1], math.prod(self.spec_.representation.shape))
-        return list(gen_batches(len(X), max(1, _BLOCK_ELEMENTS // size)))
+    def _scores_places(self) -> bool:
+        return self._top_share() < 1  # the mean of all is that of the losses
 
     def _level_losses(self, X: NDArray[Any], noise_seed: int | None = None) -> NDArray[np.float64]:
         losses = self._losses(self._rows(X), ["refined"], self.levels_, noise_seed)["refined"]
@@ -616,17 +578,6 @@ class MMRRDetector(NetworkDetector):
 
     def _samples(self, rows: NDArray[Any]) -> Samples:
         return Samples(rows, self.spec_.representation, self.spec_.dtype)
-
-    def _top_share(self) -> float:
-        owner = type(self).__name__
-        check_top_share(self.top_share, owner)
-        if self.top_share is not None:
-            return float(self.top_share)
-        maps = self.extractor_ is not None and self.extractor_.map_shape is not None
-        return TOP_SHARE if maps else 1.0
-
-    def _device(self) -> torch.device:
-        return resolve_device(self.device, type(self).__name__)
 
     def _dtype(self, device: torch.device) -> torch.dtype:
         return resolve_precision(self.precision, device, self.spec_.convolves)

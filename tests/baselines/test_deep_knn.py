@@ -87,7 +87,7 @@ def test_normalized_features_have_unit_length(vectors):
 
 
 def test_all_others_are_neighbours_where_few_are_fitted():
-    detector = DeepKNNDetector(n_neighbors=50, contamination=0.5).fit([[0.0], [1.0], [2.0]])
+    detector = DeepKNNDetector(n_neighbors=50, contamination=None).fit([[0.0], [1.0], [2.0]])
     assert detector.n_neighbors_ == 2
     assert_allclose(detector.score_samples([[1.0], [3.0]]), [-1, -1.5])
 
@@ -325,7 +325,7 @@ def patch_detector(**parameters):
 def test_a_map_has_the_distance_of_each_place_to_the_nearest_patch():
     train, X = parts(30, 0), parts(4, 1)
     detector = patch_detector(feature_maps=FeatureMaps(smoothing=0)).fit(train)
-    grid = detector._patch_grid(X.reshape(4, -1)).numpy()
+    grid = detector._error_grid(X.reshape(4, -1)).numpy()
     assert grid.shape == (4, 4, 4)  # of the coarser stage
 
     extractor, scaled = detector.extractor_, detector.patch_representation_

@@ -1,8 +1,11 @@
 """Thresholds that every detector shares: by contamination, and conformal."""
 
+import math
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import betabinom
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
@@ -136,17 +139,32 @@ def test_the_share_is_that_of_new_samples_and_of_those_of_the_fit(
     assert abs((detector.predict(new) == -1).mean() - rate) < 0.04
 
 
+def flagged_by_a_quantile(rate, n_scores, n_new, error):
+    """Least and most of new samples below a quantile of scores like theirs, but for this error.
+
+    The quantile lies between two scores; the number below the k-th of n is beta-binomial.
+    """
+    place = rate * (n_scores - 1)
+    low, high = math.floor(place) + 1, math.ceil(place) + 1
+    return (
+        betabinom.ppf(error / 2, n_new, low, n_scores + 1 - low),
+        betabinom.ppf(1 - error / 2, n_new, high, n_scores + 1 - high),
+    )
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_networks_set_the_threshold_by_samples_that_did_not_train():
     rng = np.random.default_rng(0)
-    mixing = rng.normal(size=(3, 8))
-    X, new = (rng.normal(size=(n, 3)) @ mixing + rng.normal(size=(n, 8)) for n in (240, 2000))
+    X, new = rng.normal(size=(240, 8)), rng.normal(size=(2000, 8))
     detector = MMRRDetector(4, contamination=0.1, max_iter=300, random_state=0)
     labels = detector.fit_predict(X)
     assert (labels == -1).sum() == 24
-    in_sample = np.quantile(detector.score_samples(X), 0.1)
-    assert (detector.score_samples(new) < in_sample).mean() > 0.15  # what the training has spoiled
-    assert 0.05 < (detector.predict(new) == -1).mean() < 0.15
+
+    scores, n_held_out = detector.score_samples(new), len(detector.held_out_scores_)
+    least, most = flagged_by_a_quantile(0.1, n_held_out, 2000, error=0.01)
+    assert least <= (detector.predict(new) == -1).sum() <= most
+    in_sample = np.quantile(detector.score_samples(X), 0.1)  # scores of X are not like new ones
+    assert (scores < in_sample).sum() > flagged_by_a_quantile(0.1, 240, 2000, error=0.01)[1]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -159,6 +177,31 @@ def test_networks_are_fitted_again_until_enough_was_held_out(n, contamination, n
     small = {"network": Network(width=4), "max_iter": 1, "random_state": 0}
     detector = MMRRDetector(2, contamination=contamination, **small)
     assert len(detector.fit(X).held_out_scores_) == n_scores
+
+
+@pytest.mark.parametrize(("rate", "needed"), [(0.02, 196), (0.1, 36), (0.3, 10)])
+def test_a_rate_is_warned_of_that_the_scores_cannot_carry(rate, needed):
+    rng = np.random.default_rng(0)
+    enough = np.quantile(rng.uniform(size=(10_000, needed)), rate, axis=1)  # as shares of new ones
+    assert_allclose(enough.std(), rate / 2, rtol=0.15)
+    X = rng.normal(size=(needed, 2))
+    detector = KDEDetector(contamination=rate, random_state=0).fit(X)
+    few = rf"^contamination={rate} of KDEDetector rests on .* {needed - 1} .* at least {needed} "
+    with pytest.warns(UserWarning, match=few) as at_calibration:
+        detector.calibrate(X[1:])
+    assert at_calibration[0].filename == __file__
+    with pytest.warns(UserWarning, match=few):
+        detector.fit(X[1:])
+    assert detector.set_params(contamination="auto").fit(X[:5]).offset_ < 0
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_networks_are_warned_of_by_what_they_held_out():
+    X = np.random.default_rng(0).normal(size=(30, 3))
+    small = {"network": Network(width=4), "max_iter": 1, "random_state": 0}
+    few = "^contamination=0.1 of MMRRDetector rests on the scores of 32 samples"
+    with pytest.warns(UserWarning, match=few):
+        MMRRDetector(2, contamination=0.1, **small).fit(X)
 
 
 def test_without_a_threshold_nothing_is_predicted_until_it_is_calibrated():

@@ -1,7 +1,12 @@
 import pytest
 import torch
 
-from skmmrr.core.devices import resolve_device, resolve_precision
+from skmmrr.core.devices import (
+    module_on_device,
+    resolve_device,
+    resolve_precision,
+    shared_copies,
+)
 
 
 def test_auto_is_a_device_that_is_there():
@@ -23,3 +28,17 @@ def test_named_precisions():
 
 def test_auto_precision_leaves_small_products_on_a_cpu_in_float32():
     assert resolve_precision("auto", torch.device("cpu"), convolutional=False) == torch.float32
+
+
+def test_a_pass_copies_each_network_once():
+    one, other = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+    elsewhere = torch.device("meta")
+    with shared_copies():
+        copied = module_on_device(one, elsewhere)
+        with shared_copies():  # a pass in a pass
+            assert module_on_device(one, elsewhere) is copied
+        assert module_on_device(one, elsewhere) is copied
+        assert module_on_device(other, elsewhere) is not copied
+    assert copied.weight.device == elsewhere
+    assert one.weight.device.type == "cpu"
+    assert module_on_device(one, elsewhere) is not copied  # which may have learned since

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -271,6 +272,25 @@ def with_content(path, change):
         metadata["sha256"] = _digest(metadata["content"], load_file(path))
 
     return rewrite(path, alter)
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda p: p.update(size={"tuple": [4097, 4096]}), "'pixels' is 16781312, more than"),
+        (lambda p: p.update(overlap=0.89), "'tiles_per_pixel' is 64, more than the limit of 50"),
+        (lambda p: p.update(size={"tuple": [12, 7]}), r"\(12, 7\) hold no tile of 8 pixels"),
+        (lambda p: p.update(size="x"), "parts do not agree"),
+        (lambda p: p["detector"]["parameters"].update(n_levels=10**9), "'n_levels' is 1000000000"),
+    ],
+)
+def test_costs_of_pictures_are_limited(change, found, tmp_path):
+    good = Path(__file__).parent / "saved" / "v1_pictures.safetensors"
+    (tmp_path / "pictures").write_bytes(good.read_bytes())
+    changed = with_content(tmp_path / "pictures", lambda content: change(content["parameters"]))
+    with pytest.raises(SavedFileError, match=found):
+        skmmrr.load(changed, limits={"tiles_per_pixel": 50})
+    skmmrr.load(good, limits={"pixels": 144, "tiles_per_pixel": 4})
 
 
 @pytest.mark.parametrize(

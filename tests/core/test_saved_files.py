@@ -1,14 +1,17 @@
 """Files of every format that was ever released, or will be with the next release: they open.
 
-``python tests/core/test_saved_files.py`` writes those of the present format. A format that was
-released stays here unchanged.
+``python tests/core/test_saved_files.py [NAME...]`` writes those of the present format. A format
+that was released stays here unchanged.
 """
 
+import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 from sklearn.datasets import load_digits
 
 import skmmrr
@@ -20,10 +23,12 @@ from skmmrr.baselines import (
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
+from skmmrr.inspection import PictureDetector
 from skmmrr.mmrr import spec as specs
 
 FOLDER = Path(__file__).parent / "saved"
 SMALL = dict(max_iter=6, precision="float32", random_state=0)
+ROI = np.tri(8, 8, 1, dtype=bool)
 DETECTORS = {
     "mmrr_unet": MMRRDetector(
         3, backbone="unet", network=Network(width=4), n_estimators=2, **SMALL
@@ -65,6 +70,15 @@ DETECTORS = {
     "knn": DeepKNNDetector(adjust=True, random_state=0),
     "kde": KDEDetector(random_state=0),
     "ocsvm": OCSVMDetector(random_state=0),
+    "pictures": PictureDetector(
+        MMRRDetector(3, backbone="mlp", network=Network(width=4), **SMALL),
+        size=(12, 12),
+        mode="grey",
+        tile=8,
+        roi=ROI,
+        max_tiles=40,
+        random_state=0,
+    ),
 }
 
 
@@ -74,16 +88,27 @@ def digits():
     return images[target == 8][:20].reshape(-1, 8, 8), images[:12].reshape(-1, 8, 8)
 
 
-def fitted(name):
-    train, _ = digits()
-    return DETECTORS[name].fit(train).calibrate(train[:10])
+def as_taken(detector, images, folder):
+    """Images, or their files for a detector of those."""
+    if not isinstance(detector, PictureDetector):
+        return images
+    paths = [folder / f"{i}.png" for i in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray((15 * image).astype(np.uint8)).save(path)
+    return paths
+
+
+def fitted(name, folder):
+    detector = DETECTORS[name]
+    train = as_taken(detector, digits()[0], folder)
+    return detector.fit(train).calibrate(train[:10])
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.safetensors")), ids=lambda path: path.stem)
-def test_a_saved_file_opens_and_scores_as_it_did(path):
+def test_a_saved_file_opens_and_scores_as_it_did(path, tmp_path):
     detector = skmmrr.load(path)
     expected = np.load(path.with_suffix(".npy"))
-    _, test = digits()
+    test = as_taken(detector, digits()[1], tmp_path)
     assert_allclose(detector.decision_function(test), expected, rtol=1e-3, atol=1e-5)
     assert ((detector.p_values(test) > 0) & (detector.p_values(test) <= 1)).all()
 
@@ -115,7 +140,9 @@ def test_what_the_defaults_are_today_does_not_matter_to_a_file(backbone, monkeyp
 
 if __name__ == "__main__":
     FOLDER.mkdir(exist_ok=True)
-    for name in DETECTORS:
-        detector = fitted(name)
-        detector.save(FOLDER / f"v1_{name}.safetensors")
-        np.save(FOLDER / f"v1_{name}.npy", detector.decision_function(digits()[1]))
+    for name in sys.argv[1:] or DETECTORS:
+        with TemporaryDirectory() as folder:
+            detector = fitted(name, Path(folder))
+            detector.save(FOLDER / f"v1_{name}.safetensors")
+            test = as_taken(detector, digits()[1], Path(folder))
+            np.save(FOLDER / f"v1_{name}.npy", detector.decision_function(test))

@@ -90,6 +90,23 @@ def test_the_best_weights_are_kept():
     assert not module.training
 
 
+def test_terms_of_the_loss_are_logged_and_change_nothing():
+    def with_terms(x, generator):
+        errors = (module(x) - x).square()
+        return torch.cat([errors.mean(1, keepdim=True), errors], dim=1)
+
+    plain, module = autoencoder(), autoencoder()
+    expected = run(plain).history
+    phase = replace(
+        phase_of(module, make_budget()), criterion=[with_terms], terms=("first", "second", "third")
+    )
+    history = run_phase(phase, make_data(), Interrupt()).history
+    assert torch.equal(module.weight, plain.weight)
+    assert_array_equal(history["train_loss"], expected["train_loss"])
+    mean = (history["first"] + history["second"] + history["third"]) / 3
+    assert_allclose(history["validation_loss"], mean, rtol=1e-6)
+
+
 @pytest.mark.parametrize(("n", "n_validation"), [(2, 1), (3, 1), (7, 2)])
 def test_fewer_samples_than_a_batch(n, n_validation):
     assert run(autoencoder(), n=n, n_validation=n_validation).n_iter > 0

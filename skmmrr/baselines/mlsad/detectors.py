@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SLOPE = 0.2  # of leaky ReLUs
+TERMS = ("structure_loss", "position_loss")  # of loss (3), beside that of normal windows
 
 _LARGEST_KERNEL = 4  # of the first convolution; 3x3 ones follow
 _STEM_CHANNELS = {1: (64,), 2: (64,), 4: (128,)}  # as the discriminators' (table 6)
@@ -145,10 +146,29 @@ class Contrast:
     noise: float = 0.0
     n_windows: int | None = None
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the terms that are computed, in their order."""
+        weights = self.structure_weight, self.position_weight
+        return tuple(name for name, weight in zip(TERMS, weights, strict=True) if weight)
+
     def __call__(
         self, detector: PatchDetector, x: Tensor, fake: Tensor, generator: torch.Generator
     ) -> Tensor:
         """Loss of each image, (n,), from normal images and fakes (n, channels, height, width)."""
+        return self._windows(detector, x, fake, generator)[0].mean(dim=1)
+
+    def with_terms(
+        self, detector: PatchDetector, x: Tensor, fake: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Loss of each image and its terms without their weights, (n, 1 + n_terms)."""
+        each = self._windows(detector, x, fake, generator)
+        return torch.stack([windows.mean(dim=1) for windows in each], dim=1)
+
+    def _windows(
+        self, detector: PatchDetector, x: Tensor, fake: Tensor, generator: torch.Generator
+    ) -> list[Tensor]:
+        """Loss of each window, (n, n_windows), and its terms."""
         features, windows = self._seen(detector, x, fake, generator)
         normal, structure = features.split(len(x)) if self.structure_weight else (features, None)
         false = torch.randint(
@@ -158,14 +178,15 @@ class Contrast:
             (self.structure_weight, structure, windows),
             (self.position_weight, normal, false),
         ]
-        terms = [(1.0, normal, windows), *(term for term in abnormal if term[0])]
-        weights, seen, places = zip(*terms, strict=True)
+        parts = [(1.0, normal, windows), *(part for part in abnormal if part[0])]
+        weights, seen, places = zip(*parts, strict=True)
         logits = detector.judge(torch.cat(seen), detector.places(torch.cat(places)))
         first, *others = logits.to(x.dtype).split(len(x))
         loss = F.softplus(first)  # -log(1 - S)
-        for weight, each in zip(weights[1:], others, strict=True):
-            loss = loss + weight * F.softplus(-each)  # -log S
-        return loss.mean(dim=1)
+        terms = [F.softplus(-each) for each in others]  # -log S
+        for weight, term in zip(weights[1:], terms, strict=True):
+            loss = loss + weight * term
+        return [loss, *terms]
 
     def _seen(
         self, detector: PatchDetector, x: Tensor, fake: Tensor, generator: torch.Generator

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 from torch.nn import functional as F
 
-from skmmrr.baselines.mlsad.detectors import PatchDetector, suits
+from skmmrr.baselines.mlsad.detectors import TERMS, PatchDetector, suits
 from skmmrr.baselines.mlsad.patchgan import GAN_LEVELS, INFORMATION, PatchGAN
 from skmmrr.baselines.mlsad.phases import training_phases
 from skmmrr.baselines.mlsad.spec import FAKES, LevelSpec, MLSADNetwork, MLSADSpec
@@ -28,11 +28,11 @@ from skmmrr.core.devices import (
 from skmmrr.core.kinds import Array, Weights, record, require
 from skmmrr.core.seeds import draw_seed, torch_generator
 from skmmrr.core.training import (
-    HISTORY,
     Budget,
     TrainingData,
     check_history,
     fitting,
+    history_kind,
     train,
 )
 from skmmrr.core.validation import check_bool, check_integer, check_option, check_real, shown
@@ -160,7 +160,8 @@ class MLSADDetector(NetworkDetector):
     history_ : dict of str to dict of str to ndarray
         For each phase, "level 16" and, of a PatchGAN, "fakes 8": ``step``, ``train_loss`` (mean
         since the last validation), ``validation_loss`` (NaN for a PatchGAN) and
-        ``learning_rate``.
+        ``learning_rate``. Of a level, ``structure_loss`` and ``position_loss`` too, what the loss
+        has of fakes and of false places, without their weights, in the validation samples.
     n_iter_ : ndarray of int of shape (n_phases,)
         Optimiser steps taken.
     image_shape_ : tuple (height, width, channels)
@@ -201,7 +202,7 @@ class MLSADDetector(NetworkDetector):
     _KEEPS: ClassVar = NetworkDetector._KEEPS | {
         "spec_": record(MLSADSpec),
         "network_": Weights(),
-        "history_": HISTORY,
+        "history_": history_kind(TERMS),
         "n_iter_": Array("i8", 1, low=0),
         "levels_": Array("i8", 1, low=1),
     }

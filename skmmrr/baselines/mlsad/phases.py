@@ -44,8 +44,13 @@ def _detector_phase(
     contrast = spec.contrast(level)
 
     def loss(x: Tensor, generator: torch.Generator) -> Tensor:
-        fake = make(len(x), generator) if level.structure_weight else x
-        return contrast(detector, x, fake, generator)
+        return contrast(detector, x, fakes_like(x, generator), generator)
+
+    def validation_loss(x: Tensor, generator: torch.Generator) -> Tensor:
+        return contrast.with_terms(detector, x, fakes_like(x, generator), generator)
+
+    def fakes_like(x: Tensor, generator: torch.Generator) -> Tensor:
+        return make(len(x), generator) if level.structure_weight else x
 
     budget = level.budget
     optimizer = partial(
@@ -53,7 +58,8 @@ def _detector_phase(
     )
     update = Update(trainable(detector), loss, optimizer, budget.learning_rate)
     randomly = spec.dropout > 0
-    return Phase(level.name, detector, [update], [loss], budget, draws_globally=randomly)
+    criterion, terms = [validation_loss], contrast.terms
+    return Phase(level.name, detector, [update], criterion, budget, terms, draws_globally=randomly)
 
 
 def _game_phase(name: str, game: PatchGAN, spec: MLSADSpec) -> Phase:

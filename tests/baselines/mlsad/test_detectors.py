@@ -112,6 +112,27 @@ def test_the_loss_is_3_of_all_windows():
     assert_allclose(loss.detach(), expected, rtol=1e-5)
 
 
+def test_the_terms_are_those_of_3_without_their_weights():
+    detector = small()
+    x, fake = torch.rand(2, 2, 3, 6, 5) * 2 - 1
+
+    def draws():
+        return torch.Generator().manual_seed(3)
+
+    contrast = Contrast(0.6, 0.4)
+    false = torch.randint(detector.n_windows, (2, detector.n_windows), generator=draws())
+    with torch.no_grad():
+        of_normal, of_structure, of_position = (
+            by_hand(detector, x, fake, false, *weights) for weights in ((0, 0), (1, 0), (0, 1))
+        )
+        loss, structure, position = contrast.with_terms(detector, x, fake, draws()).T
+        assert torch.equal(loss, contrast(detector, x, fake, draws()))
+    assert_allclose(structure, of_structure - of_normal, rtol=1e-4)
+    assert_allclose(position, of_position - of_normal, rtol=1e-4)
+    assert contrast.terms == ("structure_loss", "position_loss")
+    assert Contrast(0.0, 1.0).terms == ("position_loss",)
+
+
 def test_random_windows_estimate_the_loss_of_all():
     detector, generator = small(), torch.Generator().manual_seed(0)
     x, fake = torch.rand(2, 4, 3, 6, 5, generator=generator) * 2 - 1

@@ -17,6 +17,7 @@ from skmmrr import Network, SavedFileError, Training
 from skmmrr.baselines import PAPER_MLSAD, MLSADDetector
 from skmmrr.core import training
 from skmmrr.core.seeds import numpy_generator
+from skmmrr.core.training import HISTORY_COLUMNS
 
 SMALL = dict(network=Network(width=8), training=Training(batch_size=8), random_state=0)
 QUICK = SMALL | dict(max_iter=3, precision="float32")
@@ -130,6 +131,18 @@ def test_phases_are_in_order_and_generators_are_trained_when_needed(detector):
         *("noise", "shuffled"),
         *("patchgan", "patchgan"),
     ]
+
+
+def test_the_history_has_both_terms_of_the_loss(detector, images):
+    for name, columns in detector.history_.items():
+        terms = {"structure_loss", "position_loss"} if name.startswith("level") else set()
+        assert set(columns) == {*HISTORY_COLUMNS, *terms}
+    terms = detector.history_["level 8"]
+    assert terms["structure_loss"].shape == terms["step"].shape
+    weighted = 0.6 * terms["structure_loss"] + 0.4 * terms["position_loss"]
+    assert (weighted < terms["validation_loss"]).all()  # by the term of normal windows
+    alone = MLSADDetector(**QUICK).fit(images[:60])
+    assert set(alone.history_["level 4"]) == {*HISTORY_COLUMNS, "position_loss"}
 
 
 def test_fakes_of_integers_lie_on_their_grid(images):
