@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import Bunch, gen_batches
+from sklearn.utils import Bunch, Tags, gen_batches
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skmmrr._pandas import import_pandas
 from skmmrr.core.base import NetworkDetector
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
 from skmmrr.core.devices import (
@@ -21,7 +22,7 @@ from skmmrr.core.devices import (
 )
 from skmmrr.core.kinds import Array, Maybe, Weights, record, require
 from skmmrr.core.seeds import draw_seed
-from skmmrr.core.top_share import TOP_SHARE, check_top_share, mean_of_top
+from skmmrr.core.top_share import TOP_SHARE, check_top_share, mean_of_top, parts_of_top
 from skmmrr.core.training import HISTORY, TrainingData, check_history, fitting, train
 from skmmrr.core.validation import check_bool, check_integer, check_option, check_steps
 from skmmrr.features import FeatureExtractor, Features, check_features
@@ -29,7 +30,6 @@ from skmmrr.mmrr.backbones import BACKBONES
 from skmmrr.mmrr.levels import check_levels, level_quadrature
 from skmmrr.mmrr.masking import MASKS
 from skmmrr.mmrr.phases import training_phases
-from skmmrr.mmrr.score import squared_error
 from skmmrr.mmrr.scoring import LevelPasses, Pass
 from skmmrr.mmrr.spec import PHASES, Backbone, MMRRSpec, resolve_spec
 from skmmrr.options import FeatureMaps, Network, Training
@@ -50,6 +50,9 @@ class MMRRDetector(NetworkDetector):
     the mean of the remaining squared error over all of them, so that there is no hyperparameter to
     tune on labelled anomalies [1]_. Errors of images are taken relative to those of normal images
     of similar complexity.
+
+    Vectors may lack values: NaN is masked at every level, and takes no part in losses and scores,
+    which are means over the features that a sample has. Nothing is filled in.
 
     With :math:`e = \tanh f_E(x)`, the mask :math:`m` of mean :math:`\mu` from the logits
     :math:`f_M(x)`, and noise :math:`\epsilon \sim U(-1, 1)`,
@@ -321,8 +324,8 @@ class MMRRDetector(NetworkDetector):
         featured, n = self.features is not None, len(trained)
         self.spec_ = resolve_spec(vars(self), rows, shape, featured, n, seed, device, owner)
         self.network_ = self.spec_.initialised_models()
-        phases = training_phases(self.network_, self.spec_)
         samples, dtype = self._samples(rows), self._dtype(device)
+        phases = training_phases(self.network_, self.spec_, samples.missing)
         data = TrainingData(samples, trained, held_out, seed, device, dtype, self.verbose)
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
@@ -358,6 +361,36 @@ class MMRRDetector(NetworkDetector):
             )
         check_top_share(self.top_share, owner)
         super()._check_params()
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.features is None and self.image_shape is None
+        return tags
+
+    def _validate_X(self, X: Any, *, reset: bool) -> NDArray[Any]:
+        checked = super()._validate_X(X, reset=reset)
+        if checked.dtype.kind == "f" and np.isnan(checked.min()):
+            self._check_missing(np.isnan(checked), reset)
+        return checked
+
+    def _check_missing(self, missing: NDArray[np.bool], reset: bool) -> None:
+        """Refuse missing values of pictures and features, and rows and columns without a value."""
+        what = f"X of {type(self).__name__} has"
+        if self.image_shape_ is not None or self.features is not None:
+            raise ValueError(
+                f"{what} missing values (NaN), which only vectors may have, not images and what "
+                "`features` are made of. Fill them in, or leave their samples out."
+            )
+        for axis, name in enumerate(("rows", "features")[: 1 + reset]):
+            empty = np.flatnonzero(missing.all(axis=1 - axis))
+            if len(empty):
+                names = getattr(self, "feature_names_in_", None) if axis else None
+                shown = empty if names is None else names[empty]
+                raise ValueError(
+                    f"{what} {name} without any value, of which nothing is known: "
+                    f"{', '.join(map(str, shown[:10]))}{', ...' if len(empty) > 10 else ''}. "
+                    "Leave them out."
+                )
 
     def _held_out_share(self) -> float:
         """Fits on features are long: they hold out more, instead of being made again."""
@@ -445,7 +478,8 @@ class MMRRDetector(NetworkDetector):
         -------
         maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
             Squared error of each pixel (mean over its channels) or feature, weighted over the
-            levels, and of images adjusted, as in the score. Pixels of one square (see
+            levels, and of images adjusted, as in the score. Of a feature without a value it is 0,
+            and that of the others larger by ``n_features / n_observed``. Pixels of one square (see
             `downsample`) have the same value. The mean of the highest `top_share` of a map is the
             sample's anomaly score, except where squares are cut off at an edge: the score weighs
             them like whole ones. Maps of features are brought to the size of the pictures and
@@ -458,6 +492,56 @@ class MMRRDetector(NetworkDetector):
         """
         X = self._with_places(X)
         return torch.cat([self._maps(self._error_grid(X[b])) for b in self._blocks(X)]).numpy()
+
+    def contributions(self, X: ArrayLike) -> Any:
+        """Tell which features make vectors abnormal: the share of each in the score.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Vectors.
+
+        Returns
+        -------
+        contributions : ndarray of float64 or DataFrame of shape (n_samples, n_features)
+            Not negative; a sample's sum to its anomaly score, the negative of
+            :meth:`score_samples`. They are the :meth:`anomaly_map` over the number of features; of
+            a `top_share` below 1 only the highest count. 0 where a value is missing. A DataFrame
+            with the index and the columns of X if X is one.
+
+        Raises
+        ------
+        ValueError
+            If the detector was fitted on images, or on `features`.
+
+        Notes
+        -----
+        A feature that is hard to restore contributes to the score of every sample. Compare with the
+        contributions of normal samples, as :class:`skmmrr.plot.ContributionsDisplay` does.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmmrr import MMRRDetector
+        >>> x = np.random.default_rng(0).normal(size=(300, 1))
+        >>> detector = MMRRDetector(random_state=0).fit(np.hstack([x, x, -x]))
+        >>> detector.contributions([[1.0, 1.0, 2.0]]).argmax()
+        2
+        """
+        check_is_fitted(self)
+        if self.image_shape_ is not None or self.extractor_ is not None:
+            raise ValueError(
+                f"{type(self).__name__}.contributions is for vectors, whose features have names. "
+                "Where images are abnormal, anomaly_map tells."
+            )
+        checked, share = self._validate_X(X, reset=False), self._top_share()
+        parts = [parts_of_top(self._error_grid(checked[b]), share) for b in self._blocks(checked)]
+        found = torch.cat(parts).numpy()
+        frame: Any = X
+        if not (hasattr(frame, "iloc") and hasattr(frame, "columns")):
+            return found
+        pd = import_pandas(f"{type(self).__name__}.contributions")
+        return pd.DataFrame(found, index=frame.index, columns=frame.columns)
 
     def scores_and_maps(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What :meth:`score_samples` and :meth:`anomaly_map` return, in one pass over features.
@@ -504,8 +588,7 @@ class MMRRDetector(NetworkDetector):
         representation = self.spec_.representation
         errors = torch.zeros(len(X), math.prod(representation.shape), dtype=torch.float64)
         for one in self._passes(self._rows(X), levels):
-            error = squared_error(one.x, one.stages.refined)
-            error = representation.features_last(error).to("cpu", torch.float64)
+            error = representation.features_last(one.error("refined")).to("cpu", torch.float64)
             errors[one.samples] += torch.tensordot(weights[one.levels], error, ([0], [1]))
         return representation.to_grid(errors * torch.from_numpy(factors)[:, None])
 
@@ -530,7 +613,7 @@ class MMRRDetector(NetworkDetector):
             last, and no such axis if they have one channel.
 
             - ``levels`` of shape (n_levels,);
-            - ``x``, ``embedding`` of shape (n_samples, ...);
+            - ``x``, ``embedding`` of shape (n_samples, ...); ``x`` has NaN where X has;
             - ``mask``, ``restored``, ``refined`` of shape (n_samples, n_levels, ...).
         """
         check_is_fitted(self)
@@ -540,8 +623,9 @@ class MMRRDetector(NetworkDetector):
         check_integer("member", member, owner, 0, "It counts the networks.", maximum=last)
         parts: dict[str, NDArray[Any]] = {}
         for one in self._passes(self._rows(X), levels, members=[member]):
+            x = one.x if one.observed is None else one.x.where(one.observed, math.nan)
             for name in ("x", "embedding", "mask", "restored", "refined"):
-                part = one.x if name == "x" else getattr(one.stages, name)
+                part = x if name == "x" else getattr(one.stages, name)
                 part = self.spec_.representation.to_user(part)
                 per_level = name in ("mask", "restored", "refined")
                 if name not in parts:
@@ -579,8 +663,7 @@ class MMRRDetector(NetworkDetector):
         losses = {name: np.zeros((len(rows), len(levels))) for name in outputs}
         for one in self._passes(rows, levels, noise_seed=noise_seed):
             for name, total in losses.items():
-                error = squared_error(one.x, getattr(one.stages, name)).flatten(2)
-                mean = error.mean(dim=2, dtype=torch.float64)
+                mean = one.error(name).flatten(2).mean(dim=2, dtype=torch.float64)
                 total[one.samples, one.levels] += mean.cpu().numpy()
         return {name: total / len(self.network_) for name, total in losses.items()}
 
