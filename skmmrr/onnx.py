@@ -131,6 +131,7 @@ class ScoringGraph(nn.Module):
     weights: Tensor
     noise: Tensor
     uniform: Tensor | None
+    usual: Tensor | None
 
     def __init__(self, detector: MMRRDetector) -> None:
         super().__init__()
@@ -151,6 +152,8 @@ class ScoringGraph(nn.Module):
             draws_at(levels, self.representation.shape, detector.spec_.seed, member, model)
             for member, model in enumerate(self.models)
         ]
+        vectors = self.given.image_shape is None
+        self.register_buffer("usual", detector._usual(torch.device("cpu")) if vectors else None)
         self.register_buffer("levels", torch.as_tensor(levels, dtype=torch.float32))
         self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))
         self.register_buffer("noise", torch.cat([drawn.noise for drawn in draws]))
@@ -181,8 +184,8 @@ class ScoringGraph(nn.Module):
                 found = F.normalize(found)
             scaled = self.representation.scaled(found.double())
         x, observed = self.representation.as_input(scaled).contiguous(), None
-        if self.given.image_shape is None:
-            x, observed = split_missing(x)
+        if self.usual is not None:
+            x, observed = split_missing(x, self.usual)
         if self.adjustment is not None:
             variation = total_variation(self.representation.every_pixel.as_input(scaled))
             factor = self.adjustment.factor(variation.double()).float()

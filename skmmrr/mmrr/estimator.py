@@ -20,7 +20,7 @@ from skmmrr.core.devices import (
     resolve_device,
     resolve_precision,
 )
-from skmmrr.core.kinds import Array, Maybe, Weights, record, require
+from skmmrr.core.kinds import Array, Lacking, Maybe, Weights, record, require
 from skmmrr.core.seeds import draw_seed
 from skmmrr.core.top_share import TOP_SHARE, check_top_share, mean_of_top, parts_of_top
 from skmmrr.core.training import HISTORY, TrainingData, check_history, fitting, train
@@ -52,7 +52,7 @@ class MMRRDetector(NetworkDetector):
     of similar complexity.
 
     Vectors may lack values: NaN is masked at every level, and takes no part in losses and scores,
-    which are means over the features that a sample has. Nothing is filled in.
+    which are means over the features that a sample has.
 
     With :math:`e = \tanh f_E(x)`, the mask :math:`m` of mean :math:`\mu` from the logits
     :math:`f_M(x)`, and noise :math:`\epsilon \sim U(-1, 1)`,
@@ -196,6 +196,9 @@ class MMRRDetector(NetworkDetector):
         ``slope`` of the total variation, whose ``least``, ``usual`` and ``most`` values among the
         training images are there too, its ``spread``, and the ``rarity_weight`` of an unusual one.
         None for vectors and features, and after a fit with ``adjust=False``.
+    medians_ : ndarray of float64 of shape (n_features,)
+        The lower median of each feature, of vectors only: what networks see in place of a missing
+        value, which is masked and not restored.
     image_shape_ : tuple (height, width, channels) or None
         None for vectors.
     n_features_in_ : int
@@ -254,12 +257,14 @@ class MMRRDetector(NetworkDetector):
         "n_iter_": Array("i8", 1, low=0),
         "extractor_": Maybe(record(FeatureExtractor)),
         "adjustment_": Maybe(record(ErrorAdjustment)),
+        "medians_": Lacking(Array("f8", 1)),
     }
 
     spec_: MMRRSpec
     network_: Any
     extractor_: FeatureExtractor | None
     adjustment_: ErrorAdjustment | None
+    medians_: NDArray[np.float64]
 
     def __init__(
         self,
@@ -325,7 +330,10 @@ class MMRRDetector(NetworkDetector):
         self.spec_ = resolve_spec(vars(self), rows, shape, featured, n, seed, device, owner)
         self.network_ = self.spec_.initialised_models()
         samples, dtype = self._samples(rows), self._dtype(device)
-        phases = training_phases(self.network_, self.spec_, samples.missing)
+        if self.image_shape_ is None and self.extractor_ is None:
+            self.medians_ = _medians(X)
+        usual = self._usual(device) if samples.missing else None
+        phases = training_phases(self.network_, self.spec_, usual)
         data = TrainingData(samples, trained, held_out, seed, device, dtype, self.verbose)
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
@@ -423,6 +431,10 @@ class MMRRDetector(NetworkDetector):
 
     def _check_kept(self) -> None:
         super()._check_kept()
+        vectors = self.image_shape_ is None and self.extractor_ is None
+        n_medians = self.n_features_in_ if vectors else 0
+        known = len(getattr(self, "medians_", ())) == n_medians
+        require(known, f"'medians_' must be of {n_medians} features")
         same = self.spec_.representation.image_shape == self._restored_shape()
         require(same, f"'spec_' must restore the shape {self._restored_shape()}")
         if self.extractor_ is not None:
@@ -683,15 +695,22 @@ class MMRRDetector(NetworkDetector):
         device = self._device()
         models = module_on_device(self.network_, device)
         seed = self.spec_.seed if noise_seed is None else noise_seed
-        passes = LevelPasses(models, self.refine, seed, device, self._dtype(device))
+        samples, dtype = self._samples(rows), self._dtype(device)
+        usual = self._usual(device) if samples.missing else None
+        passes = LevelPasses(models, self.refine, seed, device, dtype, usual)
         members = range(len(models)) if members is None else members
-        yield from passes.over(self._samples(rows), levels, members, self.verbose)
+        yield from passes.over(samples, levels, members, self.verbose)
 
     def _rows(self, X: NDArray[Any]) -> NDArray[Any]:
         """What is restored: rows of features, or the samples themselves."""
         if self.extractor_ is None:
             return X
         return self.extractor_.rows(X, self._device(), self.precision, self.verbose)
+
+    def _usual(self, device: torch.device) -> Tensor:
+        """What networks see in place of a missing value, as they see it."""
+        spec = self.spec_
+        return spec.representation.tensor(self.medians_[None], spec.dtype)[0].to(device)
 
     def _restored_shape(self) -> ImageShape | None:
         """Height, width and channels of what is restored; None for rows."""
@@ -731,3 +750,9 @@ class MMRRDetector(NetworkDetector):
         names = ("n_levels", "level_rule", "refine")
         resolved = {"adjust": self._adjusts(), "top_share": self._top_share()}
         return {name: getattr(self, name) for name in names} | resolved
+
+
+def _medians(X: NDArray[Any]) -> NDArray[np.float64]:
+    """Lower median of each feature, column by column: X may be larger than memory."""
+    columns = (np.asarray(column, dtype=np.float64) for column in X.T)
+    return np.array([np.nanquantile(column, 0.5, method="lower") for column in columns])

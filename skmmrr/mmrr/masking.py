@@ -228,21 +228,22 @@ UNLEARNED: dict[str, type[ConstantMasking] | type[BernoulliMasking]] = {
 MASKS = ("learned", *UNLEARNED)
 
 
-def split_missing(x: Tensor) -> tuple[Tensor, Tensor]:
+def split_missing(x: Tensor, usual: Tensor) -> tuple[Tensor, Tensor]:
     """Samples whose missing values are NaN, as networks take them, and where they have a value.
 
     Parameters
     ----------
     x : Tensor of shape (n, ...)
+    usual : Tensor of shape (...)
+        What networks see in place of NaN. It is masked all the same.
 
     Returns
     -------
     filled : Tensor of shape (n, ...)
-        0, the middle of the training range, where there was NaN.
     observed : Tensor of bool of shape (n, ...)
     """
     observed = ~x.isnan()
-    return x.where(observed, 0), observed
+    return x.where(observed, usual), observed
 
 
 def restrict(embedding: Tensor, mask: Tensor, noise: Tensor) -> Tensor:

@@ -14,35 +14,35 @@ from skmmrr.mmrr.score import sample_loss
 from skmmrr.mmrr.spec import MMRRSpec
 
 
-def training_phases(models: Any, spec: MMRRSpec, missing: bool = False) -> list[Phase]:
+def training_phases(models: Any, spec: MMRRSpec, usual: Tensor | None = None) -> list[Phase]:
     """The phases of all models; the second sees the first one's weights.
 
-    With `missing` there may be NaN in the batches.
+    Batches may have NaN where there are values that are `usual`, of the shape of a sample.
     """
     restoring = [nn.ModuleList([m.embedding, m.masking, m.restoration]) for m in models]
-    losses = _losses(restoration_loss, models, spec, missing)
+    losses = _losses(restoration_loss, models, spec, usual)
     phases = [_phase("restoration", restoring, losses, spec)]
     if spec.refine:
         refining = [m.refinement for m in models]
-        losses = _losses(refinement_loss, models, spec, missing)
+        losses = _losses(refinement_loss, models, spec, usual)
         phases.append(_phase("refinement", refining, losses, spec))
     return phases
 
 
 def restoration_loss(
-    model: MMRRModel, spec: MMRRSpec, missing: bool, x: Tensor, generator: torch.Generator
+    model: MMRRModel, spec: MMRRSpec, usual: Tensor | None, x: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Equation (3) at random levels, of shape (n, levels_per_sample)."""
-    x, observed = split_missing(x) if missing else (x, None)
+    x, observed = (x, None) if usual is None else split_missing(x, usual)
     stages = random_stages(model, spec, x, observed, generator, refine=False)
     return sample_loss(x, stages.restored, observed)
 
 
 def refinement_loss(
-    model: MMRRModel, spec: MMRRSpec, missing: bool, x: Tensor, generator: torch.Generator
+    model: MMRRModel, spec: MMRRSpec, usual: Tensor | None, x: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Equation (4) at random levels, of shape (n, levels_per_sample)."""
-    x, observed = split_missing(x) if missing else (x, None)
+    x, observed = (x, None) if usual is None else split_missing(x, usual)
     stages = random_stages(model, spec, x, observed, generator, refine=True)
     return sample_loss(x, stages.refined, observed)
 
@@ -63,8 +63,10 @@ def random_stages(
     return model(x, (u**spec.level_power).view(n, k), draws, refine=refine, observed=observed)
 
 
-def _losses(loss: Callable[..., Tensor], models: Any, spec: MMRRSpec, missing: bool) -> list[Loss]:
-    return [partial(loss, model, spec, missing) for model in models]
+def _losses(
+    loss: Callable[..., Tensor], models: Any, spec: MMRRSpec, usual: Tensor | None
+) -> list[Loss]:
+    return [partial(loss, model, spec, usual) for model in models]
 
 
 def _phase(name: str, modules: Sequence[nn.Module], losses: list[Loss], spec: MMRRSpec) -> Phase:

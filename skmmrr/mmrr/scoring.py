@@ -61,6 +61,8 @@ class LevelPasses:
     device : torch.device
     dtype : torch.dtype
         Of convolutions and products.
+    usual : Tensor or None
+        Of the shape of a sample: what networks see where it has NaN. None: no sample has.
     """
 
     models: Sequence[MMRRModel]
@@ -68,6 +70,7 @@ class LevelPasses:
     noise_seed: int
     device: torch.device
     dtype: torch.dtype
+    usual: Tensor | None = None
 
     @torch.no_grad()
     def over(
@@ -88,7 +91,7 @@ class LevelPasses:
             for member in members
         }
         for rows, x in sample_chunks(samples, ENCODED * height, self.device, verbose):
-            x, observed = split_missing(x) if samples.missing else (x, None)
+            x, observed = (x, None) if self.usual is None else split_missing(x, self.usual)
             for member in members:
                 with autocast(self.dtype, self.device):
                     encoded = self.models[member].encode(x)

@@ -147,12 +147,12 @@ def test_whole_samples_have_the_same_losses_where_others_lack_values(detector, l
     spoiled = torch.cat([x, x[:1]])
     spoiled[8, 2] = torch.nan
 
-    def losses(x, missing):
+    def losses(x, usual):
         generator = torch.Generator().manual_seed(1)
-        return loss(detector.network_[0], detector.spec_, missing, x, generator)
+        return loss(detector.network_[0], detector.spec_, usual, x, generator)
 
-    assert_array_equal(losses(x, missing=True), losses(x, missing=False))
-    assert losses(spoiled, missing=True).isfinite().all()
+    assert_array_equal(losses(x, usual=torch.zeros(6)), losses(x, usual=None))
+    assert losses(spoiled, usual=torch.zeros(6)).isfinite().all()
 
 
 def test_a_fit_on_whole_rows_scores_rows_with_missing_values(data):
@@ -174,8 +174,11 @@ def test_a_value_out_of_line_is_found_though_others_are_missing():
     assert above.mean() > 0.85  # the AUROC
 
 
-def test_ranges_are_those_of_the_values_there_are(data):
-    representation = MMRRDetector(**SMALL).fit(data).spec_.representation
+def test_ranges_and_medians_are_those_of_the_values_there_are(data):
+    detector = MMRRDetector(**SMALL).fit(data)
+    lower = [sorted(column[~np.isnan(column)]) for column in data.T]
+    assert_array_equal(detector.medians_, [column[(len(column) - 1) // 2] for column in lower])
+    representation = detector.spec_.representation
     assert_allclose(representation.centre + representation.half_range, np.nanmax(data, axis=0))
     assert_allclose(representation.centre - representation.half_range, np.nanmin(data, axis=0))
 
