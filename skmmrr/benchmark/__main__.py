@@ -138,6 +138,8 @@ def _list() -> Iterator[str]:
 
 def _run(arguments: argparse.Namespace) -> Iterable[str]:
     experiment = EXPERIMENTS.get(arguments.experiment)
+    if experiment and arguments.protocol is None:
+        arguments.protocol = experiment.protocol
     named = experiment.detectors if experiment else comparison.DEFAULT
     rows = run(
         _tasks(arguments, experiment.data if experiment else arguments.data),
