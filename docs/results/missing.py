@@ -20,12 +20,7 @@ from skmmrr.benchmark import find_tasks
 from skmmrr.benchmark.tasks import Split
 
 _SHARES = (0.0, 0.1, 0.3)
-_QUICK: dict[str, Any] = {
-    "level_rule": "gauss-legendre",
-    "n_levels": 8,
-    "max_iter": 300,
-    "contamination": None,
-}
+_QUICK: dict[str, Any] = {"max_iter": 300, "contamination": None}
 
 
 def main() -> None:

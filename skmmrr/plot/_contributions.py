@@ -235,7 +235,7 @@ def _draw_bars(
             label="usual",
             zorder=3,
         )
-        ax.legend(loc="lower right")
+        ax.legend(loc="best")
     ax.set_yticks(places[::-1], labels[::-1])
     ax.set(xlabel="contribution to the anomaly score", title=title)
 

@@ -157,6 +157,19 @@ def test_score_histogram_draws_into_given_axes():
     assert ScoreHistogramDisplay.from_predictions([1.0, 2.0], ax=ax).ax_ is ax
 
 
+def test_score_histogram_on_a_logarithmic_scale():
+    scores, y = np.array([0.01, 0.02, 0.1, 1.0, 10.0]), [1, 1, 1, -1, -1]
+    display = ScoreHistogramDisplay.from_predictions(scores, y, threshold=0.5, log_scale=True)
+    assert display.ax_.get_xscale() == "log"
+    normal, anomalies = (bars.datavalues for bars in display.ax_.containers)
+    assert_allclose([normal.sum(), anomalies.sum()], 1)
+    assert_allclose(anomalies[-1], 0.5)
+    edges = [bar.get_x() for bar in display.ax_.containers[0]]
+    assert_allclose(np.diff(np.log(edges)), np.log(1000) / 40)
+    with pytest.raises(ValueError, match=r"scores above 0 on a logarithmic scale\. Got -1"):
+        ScoreHistogramDisplay.from_predictions([-1.0, 2.0], log_scale=True)
+
+
 def test_score_histogram_refuses_other_labels():
     with pytest.raises(ValueError, match=r"\+1 \(normal\) and -1.*\[0 1\].*np.where"):
         ScoreHistogramDisplay.from_predictions([1.0, 2.0], [0, 1])
