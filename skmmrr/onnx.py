@@ -26,6 +26,7 @@ from skmmrr.core.complexity import require_adjustment, total_variation
 from skmmrr.core.files import write_atomically
 from skmmrr.core.top_share import mean_of_top
 from skmmrr.mmrr.estimator import MMRRDetector
+from skmmrr.mmrr.masking import split_missing
 from skmmrr.mmrr.model import Draws
 from skmmrr.mmrr.score import squared_error
 from skmmrr.mmrr.scoring import draws_at
@@ -39,10 +40,11 @@ _OUTPUTS = ("anomaly_score", "decision", "anomaly_map")
 def export_onnx(detector: MMRRDetector, path: str | os.PathLike[str]) -> None:
     """Write a fitted detector as an ONNX model.
 
-    Its input ``X`` has any number of samples: float64 vectors of shape (n, n_features), or float32
-    images of shape (n, height, width) or (n, height, width, channels), in the units of the training
-    data. Its input ``threshold``, of shape (), may be left out: it is that of the detector, which
-    an anomaly score exceeds. Its outputs are those of the detector's methods:
+    Its input ``X`` has any number of samples: float64 vectors of shape (n, n_features), with NaN
+    where a value is missing, or float32 images of shape (n, height, width) or (n, height, width,
+    channels), in the units of the training data. Its input ``threshold``, of shape (), may be left
+    out: it is that of the detector, which an anomaly score exceeds. Its outputs are those of the
+    detector's methods:
 
     - ``anomaly_score`` of shape (n,): the negative of ``score_samples``;
     - ``decision`` of shape (n,): ``decision_function``, negative for anomalies;
@@ -129,6 +131,7 @@ class ScoringGraph(nn.Module):
     weights: Tensor
     noise: Tensor
     uniform: Tensor | None
+    usual: Tensor | None
 
     def __init__(self, detector: MMRRDetector) -> None:
         super().__init__()
@@ -149,6 +152,8 @@ class ScoringGraph(nn.Module):
             draws_at(levels, self.representation.shape, detector.spec_.seed, member, model)
             for member, model in enumerate(self.models)
         ]
+        vectors = self.given.image_shape is None
+        self.register_buffer("usual", detector._usual(torch.device("cpu")) if vectors else None)
         self.register_buffer("levels", torch.as_tensor(levels, dtype=torch.float32))
         self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))
         self.register_buffer("noise", torch.cat([drawn.noise for drawn in draws]))
@@ -178,11 +183,13 @@ class ScoringGraph(nn.Module):
             elif self.extractor.unit_length:
                 found = F.normalize(found)
             scaled = self.representation.scaled(found.double())
-        x = self.representation.as_input(scaled).contiguous()
+        x, observed = self.representation.as_input(scaled).contiguous(), None
+        if self.usual is not None:
+            x, observed = split_missing(x, self.usual)
         if self.adjustment is not None:
             variation = total_variation(self.representation.every_pixel.as_input(scaled))
             factor = self.adjustment.factor(variation.double()).float()
-        results = [self._member(i, x) for i in range(len(self.models))]
+        results = [self._member(i, x, observed) for i in range(len(self.models))]
         maps, losses = (torch.stack(parts).mean(0) for parts in zip(*results, strict=True))
         score = (losses * self.weights.unsqueeze(1)).sum(0)
         if factor is not None:
@@ -197,7 +204,7 @@ class ScoringGraph(nn.Module):
             return score, decision, self.representation.to_maps(grid)
         return score, decision, self.extractor.to_pictures(grid)
 
-    def _member(self, index: int, x: Tensor) -> tuple[Tensor, Tensor]:
+    def _member(self, index: int, x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
         """Weighted squared errors of the elements, and losses of the levels, of one model."""
         model = self.models[index]
         encoded = model.encode(x)
@@ -206,8 +213,9 @@ class ScoringGraph(nn.Module):
             mean, weight, *drawn = level
             draws = Draws(*(t.unsqueeze(0).unsqueeze(0) for t in drawn))
             means = mean.expand(x.shape[0], 1)
-            stages = model(x, means, draws, encoded=encoded, refine=self.refine)
-            error = self.representation.features_last(squared_error(x, stages.refined)).squeeze(1)
+            stages = model(x, means, draws, encoded=encoded, refine=self.refine, observed=observed)
+            error = squared_error(x, stages.refined, observed)
+            error = self.representation.features_last(error).squeeze(1)
             return total + weight * error, error.mean(1)
 
         per_level = [self.levels, self.weights, self.noise[index]]

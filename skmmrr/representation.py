@@ -6,6 +6,7 @@ for each channel. Nothing here holds more than the rows it is asked for.
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,13 +70,13 @@ class Representation:
         Parameters
         ----------
         X : ndarray of shape (n_samples, n_features)
-            Rows of images are flattened, channels last.
+            Rows of images are flattened, channels last. Vectors may have NaN.
         image_shape : tuple (height, width, channels) or None
         downsample : int, default=1
         """
         axis = 0 if image_shape is None else None
-        low = np.asarray(X.min(axis=axis), dtype=np.float64)
-        high = np.asarray(X.max(axis=axis), dtype=np.float64)
+        low = np.asarray(np.fmin.reduce(X, axis=axis), dtype=np.float64)  # which pass over NaN
+        high = np.asarray(np.fmax.reduce(X, axis=axis), dtype=np.float64)
         half_range = high / 2 - low / 2
         centre = np.asarray(low + half_range)
         return cls(image_shape, centre, np.where(half_range > 0, half_range, 1.0), downsample)
@@ -236,6 +237,12 @@ class Samples:
     def size(self) -> int:
         """Elements of a sample of a batch."""
         return math.prod(self.representation.shape)
+
+    @cached_property
+    def missing(self) -> bool:
+        """Whether values are missing; those of vectors may be, and are NaN in batches too."""
+        vectors = self.representation.image_shape is None and self.X.dtype.kind == "f"
+        return vectors and bool(np.isnan(self.X.min()))
 
     def __len__(self) -> int:
         return len(self.X)

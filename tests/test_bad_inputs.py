@@ -112,7 +112,7 @@ BAD_X = {
     "a row": VECTORS[:, 0],
     "five axes": np.zeros((2, 2, 2, 2, 2)),
     "no rows": VECTORS[:0],
-    "NaN": np.where(VECTORS > 0.5, np.nan, VECTORS),
+    "a row of NaN": np.where(np.arange(len(VECTORS))[:, None] == 1, np.nan, VECTORS),
     "complex": VECTORS + 1j,
     "dates": VECTORS.astype("i8").astype("M8[s]"),
     "durations": VECTORS.astype("i8").astype("m8[s]"),
@@ -134,7 +134,7 @@ BAD_X = {
 }
 METHODS = (
     *("fit", "score_samples", "decision_function", "predict", "score", "calibrate", "p_values"),
-    *("anomaly_map", "level_losses", "explain", "components", "anomaly_scores"),
+    *("anomaly_map", "level_losses", "explain", "contributions", "components", "anomaly_scores"),
 )
 WORDS = "X of|[Ii]nput|features|2D array|must be|takes X|[Ss]parse|dense|sample|compatible"
 

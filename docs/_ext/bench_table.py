@@ -1,10 +1,10 @@
 """The directive ``bench-table``: a table of the bench's results, made when the page is built.
 
 Its argument is a CSV file of ``skmmrr-benchmark run``. The option ``kind`` is a table of
-:mod:`skmmrr.benchmark.report`: ``classes``, ``detectors``, ``summary`` or ``pyod``; ``metric`` is
-its metric, or, of ``detectors``, its columns. ``dataset``, ``class`` and ``detector`` choose rows
-of the file, ``rows`` lines of the table; ``seen`` names classes that a last mean leaves out.
-Several names stand between semicolons.
+:mod:`skmmrr.benchmark.report`: ``classes``, ``detectors``, ``summary``, ``ranks`` or ``pyod``;
+``metric`` is its metric, or, of ``detectors``, its columns. ``dataset``, ``class`` and ``detector``
+choose rows of the file, ``rows`` lines of the table; ``seen`` names classes that a last mean leaves
+out. Several names stand between semicolons.
 """
 
 from typing import Any, ClassVar
@@ -19,11 +19,13 @@ from skmmrr.benchmark.report import (
     class_tables,
     detector_table,
     pyod_tables,
+    rank_table,
     read_results,
     summary_table,
 )
 
 _PYOD = ("auroc", "precision_at_n", "seconds")
+_KINDS = ("classes", "detectors", "summary", "ranks", "pyod")
 _CHOICES = ("dataset", "class", "detector")
 
 
@@ -36,7 +38,7 @@ class BenchTable(SphinxDirective):
 
     required_arguments = 1
     option_spec: ClassVar = {
-        "kind": lambda a: directives.choice(a, ("classes", "detectors", "summary", "pyod")),
+        "kind": lambda a: directives.choice(a, _KINDS),
         **dict.fromkeys(("metric", "rows", "seen", *_CHOICES), _names),
     }
 
@@ -60,6 +62,8 @@ class BenchTable(SphinxDirective):
             return detector_table(frame, metrics)
         if kind == "summary":
             return summary_table(frame, *metrics)
+        if kind == "ranks":
+            return rank_table(frame, *metrics)
         if kind == "pyod":
             return pyod_tables(frame)[_PYOD.index(*metrics)]
         (table,) = class_tables(frame, *metrics)

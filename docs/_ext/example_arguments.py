@@ -4,7 +4,11 @@ from pathlib import Path
 from typing import Any
 
 _PICTURES = ["--pictures", "../docs/_build/pictures"]
-_ARGUMENTS = {"plot_digits.py": ["--digits", "8", *_PICTURES], "plot_detectors.py": _PICTURES}
+_ARGUMENTS = {
+    "plot_digits.py": ["--digits", "8", *_PICTURES],
+    "plot_detectors.py": _PICTURES,
+    "plot_tables.py": _PICTURES,
+}
 
 
 def example_arguments(gallery: dict[str, Any], script: dict[str, Any]) -> list[str]:

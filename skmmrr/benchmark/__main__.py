@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from skmmrr.benchmark import comparison
-from skmmrr.benchmark.detectors import DETECTOR_NAMES
+from skmmrr.benchmark.detectors import DETECTOR_NAMES, command_name
 from skmmrr.benchmark.experiments import EXPERIMENTS
 from skmmrr.benchmark.figures import draw_all
 from skmmrr.benchmark.report import (
@@ -15,6 +15,7 @@ from skmmrr.benchmark.report import (
     class_tables,
     failures,
     pyod_tables,
+    rank_table,
     read_results,
     summary_table,
 )
@@ -108,8 +109,11 @@ def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     report.add_argument("results", type=Path, nargs="+", help="CSV files of run")
     report.add_argument("--metric", choices=METRICS, default="auroc")
     report.add_argument("--format", choices=("markdown", "csv"), default="markdown")
-    report.add_argument("--pyod", action="store_true", help="PyOD's three tables")
-    report.set_defaults(run=lambda a: _report(read_results(a.results), a.metric, a.pyod, a.format))
+    kinds = report.add_mutually_exclusive_group()
+    kinds.add_argument("--pyod", action="store_true", help="PyOD's three tables")
+    kinds.add_argument("--ranks", action="store_true", help="means and mean ranks of detectors")
+    report.add_argument("--detectors", nargs="+", metavar="NAME", help="those rows alone")
+    report.set_defaults(run=_report_files)
     plot = commands.add_parser("plot", help="pictures of results")
     plot.add_argument("results", type=Path, nargs="+", help="CSV files of run")
     plot.add_argument("--out", type=Path, default=Path("pictures"), help="default pictures")
@@ -138,6 +142,8 @@ def _list() -> Iterator[str]:
 
 def _run(arguments: argparse.Namespace) -> Iterable[str]:
     experiment = EXPERIMENTS.get(arguments.experiment)
+    if experiment and arguments.protocol is None:
+        arguments.protocol = experiment.protocol
     named = experiment.detectors if experiment else comparison.DEFAULT
     rows = run(
         _tasks(arguments, experiment.data if experiment else arguments.data),
@@ -192,6 +198,17 @@ def _folder_tasks(folder: Path, normal: str | None, size: int) -> list[Task]:
         y = pictures.target != pictures.target_names.index(normal)
     name = ":".join(filter(None, (str(folder.resolve()), normal, str(size))))
     return array_tasks(pictures.images, y, 3, printable(name))
+
+
+def _report_files(arguments: argparse.Namespace) -> Iterator[str]:
+    rows, names = read_results(arguments.results), arguments.detectors
+    if names is not None:
+        known = rows["detector"].map(lambda name: name in names or command_name(name) in names)
+        rows = rows[known]
+    if not arguments.ranks:
+        return _report(rows, arguments.metric, arguments.pyod, arguments.format)
+    table = rank_table(rows, arguments.metric)
+    return iter([table.markdown() if arguments.format == "markdown" else table.csv()])
 
 
 def _report(rows: Any, metric: str, pyod: bool, form: str) -> Iterator[str]:

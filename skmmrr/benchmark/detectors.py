@@ -25,6 +25,8 @@ from skmmrr.baselines import (
     OCSVMDetector,
     RotationAutoencoderDetector,
 )
+from skmmrr.benchmark._dte import CategoricalDTE, NonParametricDTE
+from skmmrr.benchmark._icl import ICL
 
 _FEW_LEVELS: dict[str, Any] = {"level_rule": "gauss-legendre", "n_levels": 8}
 _PAPER: dict[str, Any] = dict(PAPER_32x32)
@@ -147,6 +149,7 @@ _DETECTORS: dict[str, Callable[[], Candidate]] = {
     "OC-SVM": lambda: Candidate("OC-SVM", OCSVMDetector()),
     "KDE": lambda: Candidate("KDE", KDEDetector()),
     "2-NN": lambda: Candidate("2-NN", DeepKNNDetector()),
+    "5-NN": lambda: Candidate("5-NN", DeepKNNDetector(n_neighbors=5)),
     "2-NN, adjusted": lambda: Candidate("2-NN, adjusted", DeepKNNDetector(adjust=True)),
     "DN2": lambda: Candidate("DN2", DeepKNNDetector("efficientnet-lite0")),
     "DN2 64": lambda: Candidate(
@@ -159,6 +162,9 @@ _DETECTORS: dict[str, Callable[[], Candidate]] = {
     "Patch 1-NN": lambda: Candidate("Patch 1-NN", DeepKNNDetector(**_FEATURES, patches=True)),
     "IForest": lambda: Candidate("IForest", IsolationForest()),
     "LOF": lambda: Candidate("LOF", LocalOutlierFactor(novelty=True)),
+    "ICL": lambda: Candidate("ICL", ICL()),
+    "DTE-NP": lambda: Candidate("DTE-NP", NonParametricDTE()),
+    "DTE-C": lambda: Candidate("DTE-C", CategoricalDTE()),
     "PyOD IForest": _from_pyod("iforest", "IForest"),
     "PyOD ECOD": _from_pyod("ecod", "ECOD"),
     "PyOD KNN": _from_pyod("knn", "KNN"),

@@ -19,12 +19,15 @@ class Experiment:
     data, detectors : tuple of str
         Names.
     seeds : tuple of int
+    protocol : str or None
+        None takes that of the data sets.
     """
 
     description: str
     data: tuple[str, ...]
     detectors: tuple[str, ...]
     seeds: tuple[int, ...] = (0,)
+    protocol: str | None = None
 
 
 def _in_paper_form(form: str) -> dict[str, Experiment]:
@@ -77,6 +80,17 @@ EXPERIMENTS = {
         ("adbench",),
         ("MMRR", "OC-SVM", "KDE", "2-NN", *_PYOD),
         (0, 1, 2),
+    ),
+    "adbench-novelty": Experiment(
+        "ADBench's tables, trained on half of the normal samples (Livernoche et al. 2024)",
+        ("adbench",),
+        (
+            *("MMRR", "OC-SVM", "5-NN", "LOF", "IForest"),
+            *(name for name in _PYOD if name not in ("PyOD IForest", "PyOD OCSVM")),
+            *("ICL", "DTE-NP", "DTE-C"),
+        ),
+        (0, 1, 2, 3, 4),
+        "adbench-novelty",
     ),
     "mvtec-bottle": Experiment(
         "MVTec AD's bottle at 64x64",

@@ -1,4 +1,4 @@
-"""Pictures of results: AUROC over levels, classes and time, and ROC curves."""
+"""Pictures of results: AUROC over levels, classes, time and data sets, and ROC curves."""
 
 import json
 import os
@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.metrics import RocCurveDisplay
 
 from skmmrr.benchmark.counterparts import published_figures
+from skmmrr.benchmark.ranks import rank_detectors
 from skmmrr.benchmark.report import Frame
 from skmmrr.benchmark.results import KEY
 from skmmrr.benchmark.tasks import ALL
@@ -56,6 +57,14 @@ def draw_all(
         drawings["roc"] = lambda ax, group: draw_roc(ax, group, Path(scores))
     paths = []
     measured = frame[frame["auroc"].notna()]
+    for protocol, group in measured[measured["class"] == ""].groupby("protocol", sort=False):
+        figure, ax = plt.subplots(figsize=(8, 3.5), layout="constrained")
+        if draw_ranks(ax, group):
+            ax.set_title(protocol)
+            place = re.sub(r"\W+", "_", protocol)
+            paths.append(folder / f"{place}_ranks.png")
+            figure.savefig(paths[-1], dpi=110)
+        plt.close(figure)
     for names, group in measured.groupby(["dataset", "protocol", "subset"], sort=False):
         title = ", ".join(name for name in names if name != ALL)
         for name, draw in drawings.items():
@@ -129,6 +138,40 @@ def draw_classes(ax: Axes, frame: Frame) -> bool:
     ax.set_xticks(range(len(classes)), classes, **turned)
     ax.set(ylabel="AUROC", ylim=(lowest, 1))
     ax.legend(fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+    return True
+
+
+def draw_ranks(ax: Axes, frame: Frame) -> bool:
+    """Critical-difference diagram of mean ranks; False with one detector or data set.
+
+    Detectors that a bar joins do not differ at the level of 5%.
+    """
+    try:
+        found = rank_detectors(frame)
+    except ValueError:
+        return False
+    k, step = len(found.detectors), 0.5
+    left, depth = (k + 1) // 2, -(-k // 2)
+    bars = found.alike()
+    base = -0.3 * len(bars) - 0.4  # of the names, below the bars
+    for i, (name, rank) in enumerate(zip(found.detectors, found.ranks, strict=True)):
+        level = i if i < left else k - 1 - i
+        end, side = (1 - 0.25, "right") if i < left else (k + 0.25, "left")
+        y = base - step * level
+        ax.plot([rank, rank, end], [0, y, y], color="black", linewidth=0.8)
+        ax.text(end, y, f" {name} {rank:.2f} ", ha=side, va="center")
+    for level, (first, last) in enumerate(bars):
+        ends = found.ranks[first] - 0.05, found.ranks[last] + 0.05
+        ax.plot(ends, [-0.3 * (level + 1)] * 2, color="C3", linewidth=4, solid_capstyle="butt")
+    ax.plot([1, 1 + found.critical_difference], [0.9, 0.9], color="black", marker="|")
+    ax.text(1, 1.05, f"critical difference {found.critical_difference:.2f}", va="bottom")
+    ax.spines[["left", "right", "bottom"]].set_visible(False)
+    ax.spines["top"].set_position(("data", 0))
+    ax.spines["top"].set_bounds(1, k)
+    ax.xaxis.tick_top()
+    ax.set_xticks(range(1, k + 1))
+    ax.set(xlim=(1 - 0.3 * k, k + 0.3 * k), ylim=(base - step * depth, 1.6), yticks=[])
+    ax.set_xlabel(f"mean rank on {found.n_sets} data sets")
     return True
 
 

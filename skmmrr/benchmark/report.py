@@ -6,9 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from skmmrr._pandas import import_pandas
 from skmmrr.benchmark.counterparts import NOTE, RECOMPUTED, published_figures
 from skmmrr.benchmark.detectors import DETECTOR_NAMES
+from skmmrr.benchmark.ranks import rank_detectors
 from skmmrr.benchmark.results import COLUMNS, KEY, METRICS, Row, read_rows
 from skmmrr.benchmark.tasks import ALL
 
@@ -191,6 +194,19 @@ def _pyod_table(title: str, frame: Frame, column: str) -> Table:
     ]
     columns = [("data", [*names, "mean"]), ("samples", [*map(str, first), ""])]
     return _table(title, [*columns, *cells.items()])
+
+
+def rank_table(frame: Frame, metric: str = "auroc") -> Table:
+    """A line a detector, the best first: mean, and mean rank over the data sets that all have."""
+    found = rank_detectors(frame, metric)
+    rows = [
+        [name, f"{mean:.3f}", f"{rank:.2f}"]
+        for name, mean, rank in zip(found.detectors, found.means, found.ranks, strict=True)
+    ]
+    note = f"Ranks that are less than {found.critical_difference:.2f} apart do not differ (Nemenyi"
+    note += ", 5%)" if np.isnan(found.p_value) else f", 5%; Friedman's p = {found.p_value:.2g})"
+    title = f"ranks by {metric} on {found.n_sets} sets"
+    return Table(title, ["detector", f"mean {metric}", "mean rank"], rows, note)
 
 
 def failures(frame: Frame) -> Table:

@@ -47,7 +47,9 @@ _TABLE_PROTOCOLS = {  # share that trains, whether anomalies stay in it
     "pyod": (0.6, True),
     "adbench": (0.7, True),
     "novelty": (0.6, False),
+    "adbench-novelty": (0.5, False),
 }
+_MOST_TRAINING = {"adbench-novelty": 10_000}  # normal samples that train; the others test
 _MVTEC_PROTOCOL = "normal train"
 
 NAMES = (
@@ -131,8 +133,9 @@ def find_tasks(
         for choosing settings: as "class normal", but 400 normal samples (a quarter, if they are
         few) and as many others of the training files test. For
         tables "pyod" (default), 60% of the samples train, anomalies among them; "adbench", 70%,
-        stratified; or "novelty", 60% of the normal samples. Tables are standardised by their
-        training samples.
+        stratified; "novelty", 60% of the normal samples; or "adbench-novelty", half of the normal
+        samples, 10,000 at most (Livernoche et al. 2024). Tables are standardised by their training
+        samples.
     data_home : path-like, default=None
         See :func:`skmmrr.datasets.get_data_home`.
     n_train, n_test : int, default=None
@@ -364,6 +367,8 @@ def _load_table(name: str, protocol: str, data_home: str | Path | None, seed: in
     if not contaminated:
         anomalous = table.target[train] == -1
         train, test = train[~anomalous], np.concatenate([test, train[anomalous]])
+    most = _MOST_TRAINING.get(protocol, len(train))
+    train, test = train[:most], np.concatenate([test, train[most:]])
     scaler = StandardScaler().fit(table.data[train])
     X, X_test = scaler.transform(table.data[train]), scaler.transform(table.data[test])
     return Split(X, X_test, table.target[test])

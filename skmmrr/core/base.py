@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import false_discovery_control
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
@@ -87,8 +88,9 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         X : array-like
             Normal samples, at least 2: vectors of shape (n_samples, n_features), images of shape
             (n_samples, height, width) or (n_samples, height, width, channels), or flattened images
-            with the parameter `image_shape`. Any real dtype; finite; no dates, and masked arrays
-            only where nothing is masked. Memory-mapped arrays are read batch by batch.
+            with the parameter `image_shape`. Any real dtype; finite, but for NaN where the
+            detector's tag `allow_nan` says so; no dates, and masked arrays only where nothing is
+            masked. Memory-mapped arrays are read batch by batch.
         y : Ignored
             Present for scikit-learn's conventions.
 
@@ -577,7 +579,12 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         if found is not None and not reset:
             check_image_shape(found, self.image_shape_, "was fitted on", owner)
         X = validate_data(
-            self, X, reset=reset, dtype="numeric", ensure_min_samples=2 if reset else 1
+            self,
+            X,
+            reset=reset,
+            dtype="numeric",
+            ensure_all_finite="allow-nan" if get_tags(self).input_tags.allow_nan else True,
+            ensure_min_samples=2 if reset else 1,
         )
         if reset:
             self.image_shape_ = self._resolve_image_shape(found, X.shape[1])

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from skmmrr.core.validation import check_real
@@ -26,6 +27,20 @@ def mean_of_top(maps: Tensor, share: float) -> Tensor:
     """
     values = maps.flatten(1)
     return values.topk(n_top(values.shape[1], share), dim=1).values.mean(dim=1)
+
+
+def parts_of_top(maps: Tensor, share: float) -> Tensor:
+    """What each value of a map adds to :func:`mean_of_top`: 0 but for the highest share.
+
+    Returns
+    -------
+    parts : Tensor of the shape of the maps
+        Their sums are the means.
+    """
+    values = maps.flatten(1)
+    top = values.topk(n_top(values.shape[1], share), dim=1)
+    parts = torch.zeros_like(values).scatter(1, top.indices, top.values / top.values.shape[1])
+    return parts.view_as(maps)
 
 
 def n_top(n_values: int, share: float) -> int:

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils import Bunch
+from sklearn.utils import Bunch, Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skmmrr._pandas import import_pandas
 from skmmrr.core.base import NetworkDetector
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
 from skmmrr.core.devices import (
@@ -19,10 +20,10 @@ from skmmrr.core.devices import (
     resolve_device,
     resolve_precision,
 )
-from skmmrr.core.kinds import Array, Maybe, Weights, record, require
+from skmmrr.core.kinds import Array, Lacking, Maybe, Weights, record, require
 from skmmrr.core.places import PlaceDetector
 from skmmrr.core.seeds import draw_seed
-from skmmrr.core.top_share import check_top_share
+from skmmrr.core.top_share import check_top_share, parts_of_top
 from skmmrr.core.training import (
     TrainingData,
     check_history,
@@ -36,7 +37,6 @@ from skmmrr.mmrr.backbones import BACKBONES
 from skmmrr.mmrr.levels import check_levels, level_quadrature
 from skmmrr.mmrr.masking import MASKS
 from skmmrr.mmrr.phases import training_phases
-from skmmrr.mmrr.score import squared_error
 from skmmrr.mmrr.scoring import LevelPasses, Pass
 from skmmrr.mmrr.spec import PHASES, Backbone, MMRRSpec, resolve_spec
 from skmmrr.options import FeatureMaps, Network, Training
@@ -54,6 +54,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     the mean of the remaining squared error over all of them, so that there is no hyperparameter to
     tune on labelled anomalies [1]_. Errors of images are taken relative to those of normal images
     of similar complexity.
+
+    Vectors may lack values: NaN is masked at every level, and takes no part in losses and scores,
+    which are means over the features that a sample has.
 
     With :math:`e = \tanh f_E(x)`, the mask :math:`m` of mean :math:`\mu` from the logits
     :math:`f_M(x)`, and noise :math:`\epsilon \sim U(-1, 1)`,
@@ -197,6 +200,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         ``slope`` of the total variation, whose ``least``, ``usual`` and ``most`` values among the
         training images are there too, its ``spread``, and the ``rarity_weight`` of an unusual one.
         None for vectors and features, and after a fit with ``adjust=False``.
+    medians_ : ndarray of float64 of shape (n_features,)
+        The lower median of each feature, of vectors only: what networks see in place of a missing
+        value, which is masked and not restored.
     image_shape_ : tuple (height, width, channels) or None
         None for vectors.
     n_features_in_ : int
@@ -255,12 +261,14 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         "n_iter_": Array("i8", 1, low=0),
         "extractor_": Maybe(record(FeatureExtractor)),
         "adjustment_": Maybe(record(ErrorAdjustment)),
+        "medians_": Lacking(Array("f8", 1)),
     }
 
     spec_: MMRRSpec
     network_: Any
     extractor_: FeatureExtractor | None
     adjustment_: ErrorAdjustment | None
+    medians_: NDArray[np.float64]
 
     def __init__(
         self,
@@ -325,8 +333,11 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         featured, n = self.features is not None, len(trained)
         self.spec_ = resolve_spec(vars(self), rows, shape, featured, n, seed, device, owner)
         self.network_ = self.spec_.initialised_models()
-        phases = training_phases(self.network_, self.spec_)
         samples, dtype = self._samples(rows), self._dtype(device)
+        if self.image_shape_ is None and self.extractor_ is None:
+            self.medians_ = _medians(X)
+        usual = self._usual(device) if samples.missing else None
+        phases = training_phases(self.network_, self.spec_, usual)
         data = TrainingData(samples, trained, held_out, seed, device, dtype, self.verbose)
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
@@ -366,6 +377,36 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     def _holds_out(self) -> bool:
         return self.features is not None
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.features is None and self.image_shape is None
+        return tags
+
+    def _validate_X(self, X: Any, *, reset: bool) -> NDArray[Any]:
+        checked = super()._validate_X(X, reset=reset)
+        if checked.dtype.kind == "f" and np.isnan(checked.min()):
+            self._check_missing(np.isnan(checked), reset)
+        return checked
+
+    def _check_missing(self, missing: NDArray[np.bool], reset: bool) -> None:
+        """Refuse missing values of pictures and features, and rows and columns without a value."""
+        what = f"X of {type(self).__name__} has"
+        if self.image_shape_ is not None or self.features is not None:
+            raise ValueError(
+                f"{what} missing values (NaN), which only vectors may have, not images and what "
+                "`features` are made of. Fill them in, or leave their samples out."
+            )
+        for axis, name in enumerate(("rows", "features")[: 1 + reset]):
+            empty = np.flatnonzero(missing.all(axis=1 - axis))
+            if len(empty):
+                names = getattr(self, "feature_names_in_", None) if axis else None
+                shown = empty if names is None else names[empty]
+                raise ValueError(
+                    f"{what} {name} without any value, of which nothing is known: "
+                    f"{', '.join(map(str, shown[:10]))}{', ...' if len(empty) > 10 else ''}. "
+                    "Leave them out."
+                )
+
     def _fitted_extractor(self, X: NDArray[Any]) -> FeatureExtractor | None:
         if self.features is None:
             return None
@@ -390,6 +431,10 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
 
     def _check_kept(self) -> None:
         super()._check_kept()
+        vectors = self.image_shape_ is None and self.extractor_ is None
+        n_medians = self.n_features_in_ if vectors else 0
+        known = len(getattr(self, "medians_", ())) == n_medians
+        require(known, f"'medians_' must be of {n_medians} features")
         same = self.spec_.representation.image_shape == self._restored_shape()
         require(same, f"'spec_' must restore the shape {self._restored_shape()}")
         if self.extractor_ is not None:
@@ -445,7 +490,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         -------
         maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
             Squared error of each pixel (mean over its channels) or feature, weighted over the
-            levels, and of images adjusted, as in the score. Pixels of one square (see
+            levels, and of images adjusted, as in the score. Of a feature without a value it is 0,
+            and that of the others larger by ``n_features / n_observed``. Pixels of one square (see
             `downsample`) have the same value. The mean of the highest `top_share` of a map is the
             sample's anomaly score, except where squares are cut off at an edge: the score weighs
             them like whole ones. Maps of features are brought to the size of the pictures and
@@ -457,6 +503,56 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
             If `features` were rows, which have no place.
         """
         return self._grid_maps(self._grids(self._with_places(X)))
+
+    def contributions(self, X: ArrayLike) -> Any:
+        """Tell which features make vectors abnormal: the share of each in the score.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Vectors.
+
+        Returns
+        -------
+        contributions : ndarray of float64 or DataFrame of shape (n_samples, n_features)
+            Not negative; a sample's sum to its anomaly score, the negative of
+            :meth:`score_samples`. They are the :meth:`anomaly_map` over the number of features; of
+            a `top_share` below 1 only the highest count. 0 where a value is missing. A DataFrame
+            with the index and the columns of X if X is one.
+
+        Raises
+        ------
+        ValueError
+            If the detector was fitted on images, or on `features`.
+
+        Notes
+        -----
+        A feature that is hard to restore contributes to the score of every sample. Compare with the
+        contributions of normal samples, as :class:`skmmrr.plot.ContributionsDisplay` does.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from skmmrr import MMRRDetector
+        >>> x = np.random.default_rng(0).normal(size=(300, 1))
+        >>> detector = MMRRDetector(random_state=0).fit(np.hstack([x, x, -x]))
+        >>> detector.contributions([[1.0, 1.0, 2.0]]).argmax()
+        2
+        """
+        check_is_fitted(self)
+        if self.image_shape_ is not None or self.extractor_ is not None:
+            raise ValueError(
+                f"{type(self).__name__}.contributions is for vectors, whose features have names. "
+                "Where images are abnormal, anomaly_map tells."
+            )
+        checked, share = self._validate_X(X, reset=False), self._top_share()
+        parts = [parts_of_top(self._error_grid(checked[b]), share) for b in self._blocks(checked)]
+        found = torch.cat(parts).numpy()
+        frame: Any = X
+        if not (hasattr(frame, "iloc") and hasattr(frame, "columns")):
+            return found
+        pd = import_pandas(f"{type(self).__name__}.contributions")
+        return pd.DataFrame(found, index=frame.index, columns=frame.columns)
 
     def _maps(self, grid: Tensor) -> Tensor:
         if self.extractor_ is not None:
@@ -470,8 +566,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         representation = self.spec_.representation
         errors = torch.zeros(len(X), math.prod(representation.shape), dtype=torch.float64)
         for one in self._passes(self._rows(X), levels):
-            error = squared_error(one.x, one.stages.refined)
-            error = representation.features_last(error).to("cpu", torch.float64)
+            error = representation.features_last(one.error("refined")).to("cpu", torch.float64)
             errors[one.samples] += torch.tensordot(weights[one.levels], error, ([0], [1]))
         return representation.to_grid(errors * torch.from_numpy(factors)[:, None])
 
@@ -496,7 +591,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
             last, and no such axis if they have one channel.
 
             - ``levels`` of shape (n_levels,);
-            - ``x``, ``embedding`` of shape (n_samples, ...);
+            - ``x``, ``embedding`` of shape (n_samples, ...); ``x`` has NaN where X has;
             - ``mask``, ``restored``, ``refined`` of shape (n_samples, n_levels, ...).
         """
         check_is_fitted(self)
@@ -506,8 +601,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         check_integer("member", member, owner, 0, "It counts the networks.", maximum=last)
         parts: dict[str, NDArray[Any]] = {}
         for one in self._passes(self._rows(X), levels, members=[member]):
+            x = one.x if one.observed is None else one.x.where(one.observed, math.nan)
             for name in ("x", "embedding", "mask", "restored", "refined"):
-                part = one.x if name == "x" else getattr(one.stages, name)
+                part = x if name == "x" else getattr(one.stages, name)
                 part = self.spec_.representation.to_user(part)
                 per_level = name in ("mask", "restored", "refined")
                 if name not in parts:
@@ -541,8 +637,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         losses = {name: np.zeros((len(rows), len(levels))) for name in outputs}
         for one in self._passes(rows, levels, noise_seed=noise_seed):
             for name, total in losses.items():
-                error = squared_error(one.x, getattr(one.stages, name)).flatten(2)
-                mean = error.mean(dim=2, dtype=torch.float64)
+                mean = one.error(name).flatten(2).mean(dim=2, dtype=torch.float64)
                 total[one.samples, one.levels] += mean.cpu().numpy()
         return {name: total / len(self.network_) for name, total in losses.items()}
 
@@ -562,15 +657,22 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         device = self._device()
         models = module_on_device(self.network_, device)
         seed = self.spec_.seed if noise_seed is None else noise_seed
-        passes = LevelPasses(models, self.refine, seed, device, self._dtype(device))
+        samples, dtype = self._samples(rows), self._dtype(device)
+        usual = self._usual(device) if samples.missing else None
+        passes = LevelPasses(models, self.refine, seed, device, dtype, usual)
         members = range(len(models)) if members is None else members
-        yield from passes.over(self._samples(rows), levels, members, self.verbose)
+        yield from passes.over(samples, levels, members, self.verbose)
 
     def _rows(self, X: NDArray[Any]) -> NDArray[Any]:
         """What is restored: rows of features, or the samples themselves."""
         if self.extractor_ is None:
             return X
         return self.extractor_.rows(X, self._device(), self.precision, self.verbose)
+
+    def _usual(self, device: torch.device) -> Tensor:
+        """What networks see in place of a missing value, as they see it."""
+        spec = self.spec_
+        return spec.representation.tensor(self.medians_[None], spec.dtype)[0].to(device)
 
     def _restored_shape(self) -> ImageShape | None:
         """Height, width and channels of what is restored; None for rows."""
@@ -599,3 +701,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         names = ("n_levels", "level_rule", "refine")
         resolved = {"adjust": self._adjusts(), "top_share": self._top_share()}
         return {name: getattr(self, name) for name in names} | resolved
+
+
+def _medians(X: NDArray[Any]) -> NDArray[np.float64]:
+    """Lower median of each feature, column by column: X may be larger than memory."""
+    columns = (np.asarray(column, dtype=np.float64) for column in X.T)
+    return np.array([np.nanquantile(column, 0.5, method="lower") for column in columns])

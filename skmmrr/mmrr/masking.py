@@ -1,7 +1,8 @@
 """Stage 2, masking: how much of each element survives, at an exact level (section 3.1).
 
 A mask ``m`` in [0, 1]^d has the level ``mean(m)``. It keeps the embedding where it is 1 and
-lets noise in where it is 0. The paper learns it; its table 3 compares two that do not learn.
+lets noise in where it is 0. The paper learns it; its table 3 compares two that do not learn. An
+element without a value is masked at every level, and the level is the mean over the others.
 """
 
 from typing import Any
@@ -18,16 +19,19 @@ from skmmrr.mmrr.root_finding import (
     solve_bias,
 )
 
+_BELOW = 200.0  # the lowest logit, so that a sigmoid is 0 in float32 wherever the lowest one's ends
+
 
 class _LevelMask(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, level: Tensor) -> Tensor:
-        mask, spread = _mask(logits, level)
+    def forward(ctx: Any, logits: Tensor, level: Tensor, share: Tensor | None = None) -> Tensor:
+        mask, spread = _mask(logits, level, share)
         wide = (spread > WIDEST).squeeze(-1)
         if mask.device.type != "cpu" or torch.compiler.is_compiling():  # which ask for no answer
             mask.masked_fill_(wide.unsqueeze(-1), torch.nan)
         elif wide.any():
-            mask[wide] = _wide_mask(logits[wide], level[wide], spread[wide]).to(mask.dtype)
+            own = None if share is None else share[wide]
+            mask[wide] = _wide_mask(logits[wide], level[wide], own, spread[wide]).to(mask.dtype)
         between, full = (level > 0) & (level < 1), level >= 1
         mask.mul_(between).add_(full)
         ctx.save_for_backward(mask)
@@ -35,19 +39,26 @@ class _LevelMask(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (mask,) = ctx.saved_tensors
         slope = torch.addcmul(mask, mask, mask, value=-1)  # s = m (1 - m)
         weighted = grad * slope
         total = slope.sum(-1, keepdim=True).clamp_min_(torch.finfo(mask.dtype).tiny)
         common = weighted.sum(-1, keepdim=True) / total  # 0 where every sigmoid saturates
-        return weighted.addcmul_(slope, common, value=-1), None
+        return weighted.addcmul_(slope, common, value=-1), None, None
 
 
-def _mask(logits: Tensor, level: Tensor, n_halvings: int = N_HALVINGS) -> tuple[Tensor, Tensor]:
-    """Masks strictly inside the levels 0 and 1, and the spread of the logits of each."""
+def _mask(
+    logits: Tensor, level: Tensor, share: Tensor | None, n_halvings: int = N_HALVINGS
+) -> tuple[Tensor, Tensor]:
+    """Masks strictly inside the levels 0 and 1, and the spread of the logits of each.
+
+    With the share of the elements that have a value, the mean of the mask is that of the level.
+    """
     tiny, almost_one = torch.finfo(logits.dtype).tiny, 1 - torch.finfo(logits.dtype).eps / 2
     inner = level.clamp(tiny, almost_one)
+    if share is not None:
+        inner = torch.mul(inner, share).clamp_min_(tiny)
     bias, spread = solve_bias(logits, inner, n_halvings)
     mask = torch.add(logits, bias).sigmoid_()
 
@@ -60,7 +71,7 @@ def _mask(logits: Tensor, level: Tensor, n_halvings: int = N_HALVINGS) -> tuple[
     return mask, spread
 
 
-def _wide_mask(logits: Tensor, level: Tensor, spread: Tensor) -> Tensor:
+def _wide_mask(logits: Tensor, level: Tensor, share: Tensor | None, spread: Tensor) -> Tensor:
     """Masks in float64, whose spacing is fine enough for logits of any size that makes sense."""
     if (spread > WIDEST_OF_ALL).any():
         raise ValueError(
@@ -68,10 +79,11 @@ def _wide_mask(logits: Tensor, level: Tensor, spread: Tensor) -> Tensor:
             f"{spread.max():g}: a masking network that gives such has diverged. Lower its learning "
             "rate, or scale the logits."
         )
-    return _mask(logits.double(), level.double(), N_HALVINGS_OF_ALL)[0]
+    share = None if share is None else share.double()
+    return _mask(logits.double(), level.double(), share, N_HALVINGS_OF_ALL)[0]
 
 
-def level_mask(logits: Tensor, level: Tensor) -> Tensor:
+def level_mask(logits: Tensor, level: Tensor, observed: Tensor | None = None) -> Tensor:
     r"""Sigmoid mask whose mean is exactly the asked level, differentiable in the logits.
 
     The mask is :math:`m = \sigma(a + b)` with the one :math:`b` for which
@@ -87,6 +99,9 @@ def level_mask(logits: Tensor, level: Tensor) -> Tensor:
     level : Tensor of shape (n,), or broadcastable to the logits' shape without its last axis
         Mean :math:`\mu` of each row's mask, in [0, 1]; values outside count as the nearer end.
         No gradient flows to it.
+    observed : Tensor of bool of shape (n, d), default=None
+        False where a sample has no value: there the mask is 0, and the level is the mean over the
+        other elements, of which each row has at least one. None: all have a value.
 
     Returns
     -------
@@ -120,7 +135,12 @@ def level_mask(logits: Tensor, level: Tensor) -> Tensor:
     level = torch.as_tensor(level, dtype=dtype, device=logits.device).unsqueeze(-1)
     shape = torch.broadcast_shapes(logits.shape[:-1], level.shape[:-1])
     logits = logits.to(dtype).expand(*shape, logits.shape[-1])
-    return _LevelMask.apply(logits, level.expand(*shape, 1))
+    level = level.expand(*shape, 1)
+    if observed is None:
+        return _LevelMask.apply(logits, level)
+    lowest = logits.detach().masked_fill(~observed, torch.inf).amin(-1, keepdim=True)
+    share = observed.to(dtype).mean(-1, keepdim=True)
+    return _LevelMask.apply(logits.where(observed, lowest - _BELOW), level, share) * observed
 
 
 class LearnedMasking(nn.Module):
@@ -142,9 +162,16 @@ class LearnedMasking(nn.Module):
         """Mask logits of the samples, of the shape of `x`; one call serves all levels."""
         return self.backbone(x).to(x.dtype)
 
-    def forward(self, logits: Tensor, level: Tensor, uniform: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        logits: Tensor,
+        level: Tensor,
+        uniform: Tensor | None = None,
+        observed: Tensor | None = None,
+    ) -> Tensor:
         """Masks of shape (n, ...) for logits of shape (n, ...) and levels of shape (n,)."""
-        return level_mask(logits.flatten(1), level).view_as(logits)
+        given = None if observed is None else observed.flatten(1)
+        return level_mask(logits.flatten(1), level, given).view_as(logits)
 
 
 class ConstantMasking(nn.Module):
@@ -156,9 +183,16 @@ class ConstantMasking(nn.Module):
         """Equal logits: a constant mask is what they give at every level."""
         return torch.zeros_like(x)
 
-    def forward(self, logits: Tensor, level: Tensor, uniform: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        logits: Tensor,
+        level: Tensor,
+        uniform: Tensor | None = None,
+        observed: Tensor | None = None,
+    ) -> Tensor:
         """Masks of shape (n, ...) for levels of shape (n,)."""
-        return level.to(logits.dtype).view(-1, *[1] * (logits.ndim - 1)).expand_as(logits)
+        mask = level.to(logits.dtype).view(-1, *[1] * (logits.ndim - 1)).expand_as(logits)
+        return mask if observed is None else mask * observed
 
 
 class BernoulliMasking(nn.Module):
@@ -170,12 +204,19 @@ class BernoulliMasking(nn.Module):
         """Equal logits: the mask does not look at the sample."""
         return torch.zeros_like(x)
 
-    def forward(self, logits: Tensor, level: Tensor, uniform: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        logits: Tensor,
+        level: Tensor,
+        uniform: Tensor | None = None,
+        observed: Tensor | None = None,
+    ) -> Tensor:
         """Masks of 0 and 1; `uniform` on [0, 1) has the shape of the logits or broadcasts to it."""
         if uniform is None:
             raise ValueError("BernoulliMasking needs `uniform`, numbers drawn from U(0, 1).")
         level = level.view(-1, *[1] * (logits.ndim - 1))
-        return (uniform < level).to(logits.dtype).expand_as(logits)
+        mask = (uniform < level).to(logits.dtype).expand_as(logits)
+        return mask if observed is None else mask * observed
 
 
 UNLEARNED: dict[str, type[ConstantMasking] | type[BernoulliMasking]] = {
@@ -185,6 +226,24 @@ UNLEARNED: dict[str, type[ConstantMasking] | type[BernoulliMasking]] = {
 """The masks of table 3 that do not learn, by their names."""
 
 MASKS = ("learned", *UNLEARNED)
+
+
+def split_missing(x: Tensor, usual: Tensor) -> tuple[Tensor, Tensor]:
+    """Samples whose missing values are NaN, as networks take them, and where they have a value.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, ...)
+    usual : Tensor of shape (...)
+        What networks see in place of NaN. It is masked all the same.
+
+    Returns
+    -------
+    filled : Tensor of shape (n, ...)
+    observed : Tensor of bool of shape (n, ...)
+    """
+    observed = ~x.isnan()
+    return x.where(observed, usual), observed
 
 
 def restrict(embedding: Tensor, mask: Tensor, noise: Tensor) -> Tensor:

@@ -111,6 +111,7 @@ class MMRRModel(nn.Module):
         *,
         encoded: Encoded | None = None,
         refine: bool = True,
+        observed: Tensor | None = None,
     ) -> Stages:
         """Restore samples at several levels each.
 
@@ -125,6 +126,8 @@ class MMRRModel(nn.Module):
             What :meth:`encode` gave for `x` before; None computes it.
         refine : bool, default=True
             False leaves the refinement out, where there is one.
+        observed : Tensor of bool of shape (n, c, ...), default=None
+            False where `x` has no value: there the mask is 0 at every level. None: all have one.
 
         Returns
         -------
@@ -137,7 +140,8 @@ class MMRRModel(nn.Module):
             t.repeat_interleave(k, dim=0) for t in (embedding, logits)
         )
         noise, uniform = draws.flat(n)  # (n * k, c, ...)
-        mask = self.masking(logits_k, levels.flatten(), uniform)  # (n * k, c, ...)
+        observed_k = None if observed is None else observed.repeat_interleave(k, dim=0)
+        mask = self.masking(logits_k, levels.flatten(), uniform, observed_k)  # (n * k, c, ...)
         restricted = restrict(embedding_k, mask, noise)  # equation (1)
         restored = self.restoration(restricted)
         refined = restored

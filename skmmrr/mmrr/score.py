@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def squared_error(x: Tensor, output: Tensor) -> Tensor:
+def squared_error(x: Tensor, output: Tensor, observed: Tensor | None = None) -> Tensor:
     """Squared error of every element: (3) for the restored, (4) for the refined sample.
 
     Parameters
@@ -13,14 +13,23 @@ def squared_error(x: Tensor, output: Tensor) -> Tensor:
         The samples.
     output : Tensor of shape (n, k, ...)
         Them, restored or refined, at k levels.
+    observed : Tensor of bool of shape (n, ...), default=None
+        False where a sample has no value. None: all have one.
 
     Returns
     -------
     error : Tensor of shape (n, k, ...)
+        Where a value is missing, 0; the others of its sample are larger by the factor that makes
+        the mean over all elements that over the observed ones.
     """
-    return torch.square(x.unsqueeze(1) - output)
+    error = torch.square(x.unsqueeze(1) - output)
+    if observed is None:
+        return error
+    given = observed.flatten(1).to(error.dtype)
+    weights = (given / given.mean(1, keepdim=True)).view_as(x)
+    return error * weights.unsqueeze(1)
 
 
-def sample_loss(x: Tensor, output: Tensor) -> Tensor:
+def sample_loss(x: Tensor, output: Tensor, observed: Tensor | None = None) -> Tensor:
     """Mean squared error of each sample at each level, of shape (n, k): the losses (3), (4)."""
-    return squared_error(x, output).flatten(2).mean(2)
+    return squared_error(x, output, observed).flatten(2).mean(2)

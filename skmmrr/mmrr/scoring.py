@@ -11,7 +11,9 @@ from torch import Tensor
 from skmmrr.core.chunks import padded_chunks, rows_per_chunk, sample_chunks
 from skmmrr.core.devices import autocast, elements_per_chunk
 from skmmrr.core.seeds import member_key, torch_generator
+from skmmrr.mmrr.masking import split_missing
 from skmmrr.mmrr.model import Draws, Encoded, MMRRModel, Stages
+from skmmrr.mmrr.score import squared_error
 from skmmrr.representation import Samples
 
 # Passes whose samples are encoded in one go: one by one these calls are too small.
@@ -27,13 +29,21 @@ class Pass:
     samples, levels : slice
         Which ones.
     x : Tensor of shape (n_samples, ...)
+        With 0 where a value is missing.
+    observed : Tensor of bool of shape (n_samples, ...) or None
+        Where there is a value; None if no sample of the call lacks one.
     stages : Stages
     """
 
     samples: slice
     levels: slice
     x: Tensor
+    observed: Tensor | None
     stages: Stages
+
+    def error(self, output: str) -> Tensor:
+        """Squared error of one of the stages, of shape (n_samples, n_levels, ...)."""
+        return squared_error(self.x, getattr(self.stages, output), self.observed)
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,8 @@ class LevelPasses:
     device : torch.device
     dtype : torch.dtype
         Of convolutions and products.
+    usual : Tensor or None
+        Of the shape of a sample: what networks see where it has NaN. None: no sample has.
     """
 
     models: Sequence[MMRRModel]
@@ -58,6 +70,7 @@ class LevelPasses:
     noise_seed: int
     device: torch.device
     dtype: torch.dtype
+    usual: Tensor | None = None
 
     @torch.no_grad()
     def over(
@@ -78,6 +91,7 @@ class LevelPasses:
             for member in members
         }
         for rows, x in sample_chunks(samples, ENCODED * height, self.device, verbose):
+            x, observed = (x, None) if self.usual is None else split_missing(x, self.usual)
             for member in members:
                 with autocast(self.dtype, self.device):
                     encoded = self.models[member].encode(x)
@@ -85,7 +99,8 @@ class LevelPasses:
                     for start in range(rows.start, rows.stop, height):
                         part = slice(start - rows.start, start - rows.start + height)
                         one = slice(start, min(start + height, rows.stop)), kept
-                        yield self._pass(member, *one, x[part], encoded, part, *at)
+                        own = None if observed is None else observed[part]
+                        yield self._pass(member, *one, x[part], own, encoded, part, *at)
 
     def _pass(
         self,
@@ -93,6 +108,7 @@ class LevelPasses:
         samples: slice,
         levels: slice,
         x: Tensor,
+        observed: Tensor | None,
         encoded: Encoded,
         part: slice,
         means: Tensor,
@@ -102,10 +118,13 @@ class LevelPasses:
         own = Encoded(*(t[part] for t in encoded))
         with autocast(self.dtype, self.device):
             means = means.expand(len(x), -1)
-            found = self.models[member](x, means, draws, encoded=own, refine=self.refine)
+            found = self.models[member](
+                x, means, draws, encoded=own, refine=self.refine, observed=observed
+            )
         n, k = samples.stop - samples.start, levels.stop - levels.start
         embedding, *per_level = found
-        return Pass(samples, levels, x[:n], Stages(embedding[:n], *(t[:n, :k] for t in per_level)))
+        stages = Stages(embedding[:n], *(t[:n, :k] for t in per_level))
+        return Pass(samples, levels, x[:n], None if observed is None else observed[:n], stages)
 
     def _drawn(
         self, levels: NDArray[np.float64], shape: tuple[int, ...], member: int, dtype: torch.dtype

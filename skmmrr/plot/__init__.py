@@ -5,12 +5,14 @@ Every display has ``from_estimator``, and ``plot`` to draw again. They need matp
 """
 
 from skmmrr.plot._anomaly_map import AnomalyMapDisplay
+from skmmrr.plot._contributions import ContributionsDisplay
 from skmmrr.plot._learning_curve import LearningCurveDisplay
 from skmmrr.plot._masking_levels import MaskingLevelsDisplay
 from skmmrr.plot._score_histogram import ScoreHistogramDisplay
 
 __all__ = [
     "AnomalyMapDisplay",
+    "ContributionsDisplay",
     "LearningCurveDisplay",
     "MaskingLevelsDisplay",
     "ScoreHistogramDisplay",

@@ -1,6 +1,6 @@
 """What displays are made of, checked before anything is drawn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,18 @@ def titles(values: Any, n: int, owner: str) -> None:
             f"The parameter 'titles' of {owner} must be None or a list of {n} texts, one a sample. "
             f"Got {_described(values)}."
         )
+
+
+def names(name: str, values: Any, n: int, owner: str) -> list[str] | None:
+    """Check for None or so many texts."""
+    if values is None:
+        return None
+    if isinstance(values, str) or not isinstance(values, Iterable) or len(list(values)) != n:
+        raise ValueError(
+            f"The parameter {name!r} of {owner} must be None or {n} texts. Got "
+            f"{_described(values)}."
+        )
+    return [str(value) for value in values]
 
 
 def mapping(name: str, values: Any, owner: str, keys: Sequence[str], source: str) -> None:

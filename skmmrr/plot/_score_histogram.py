@@ -40,7 +40,13 @@ class ScoreHistogramDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: ArrayLike, y: ArrayLike | None = None, *, ax: Any = None
+        cls,
+        estimator: Any,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        *,
+        ax: Any = None,
+        log_scale: bool = False,
     ) -> Self:
         """Score samples with a fitted detector and draw the histogram.
 
@@ -54,6 +60,9 @@ class ScoreHistogramDisplay:
             +1 for normal samples, -1 for anomalies.
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None makes a figure.
+        log_scale : bool, default=False
+            Whether the axis of the scores is logarithmic, for scores above 0 with a long tail. The
+            height of a bar is its share of the samples then, not a density.
 
         Returns
         -------
@@ -61,7 +70,8 @@ class ScoreHistogramDisplay:
         """
         _checks.able(estimator, "score_samples", cls.__name__)
         scores = -estimator.score_samples(X)
-        return cls.from_predictions(scores, y, threshold=-estimator.offset_, ax=ax)
+        threshold = -estimator.offset_
+        return cls.from_predictions(scores, y, threshold=threshold, ax=ax, log_scale=log_scale)
 
     @classmethod
     def from_predictions(
@@ -71,6 +81,7 @@ class ScoreHistogramDisplay:
         *,
         threshold: float | None = None,
         ax: Any = None,
+        log_scale: bool = False,
     ) -> Self:
         """Draw the histogram of given anomaly scores.
 
@@ -84,31 +95,45 @@ class ScoreHistogramDisplay:
             Where to draw the threshold.
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None makes a figure.
+        log_scale : bool, default=False
+            Whether the axis of the scores is logarithmic, for scores above 0 with a long tail. The
+            height of a bar is its share of the samples then, not a density.
 
         Returns
         -------
         display : ScoreHistogramDisplay
         """
-        return cls(anomaly_score=anomaly_score, threshold=threshold, y=y).plot(ax=ax)
+        display = cls(anomaly_score=anomaly_score, threshold=threshold, y=y)
+        return display.plot(ax=ax, log_scale=log_scale)
 
-    def plot(self, *, ax: Any = None) -> Self:
+    def plot(self, *, ax: Any = None, log_scale: bool = False) -> Self:
         """Draw the histogram, normal samples and anomalies each to an area of 1.
 
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None makes a figure.
+        log_scale : bool, default=False
+            Whether the axis of the scores is logarithmic, for scores above 0 with a long tail. The
+            height of a bar is its share of the samples then, not a density.
 
         Returns
         -------
         display : ScoreHistogramDisplay
         """
         self._check(ax)
+        if log_scale and not (self.anomaly_score > 0).all():
+            raise ValueError(
+                f"{type(self).__name__} draws scores above 0 on a logarithmic scale. Got "
+                f"{self.anomaly_score.min():g}. Set log_scale=False."
+            )
         plt = pyplot(type(self).__name__)
         if ax is None:
             _, ax = plt.subplots(figsize=(5.5, 3.2), layout="constrained")
         self.ax_, self.figure_ = ax, ax.figure
         bins = np.histogram_bin_edges(self.anomaly_score, bins=40)
+        if log_scale:
+            bins = np.geomspace(self.anomaly_score.min(), self.anomaly_score.max(), 41)
         groups = (
             {"samples": slice(None)}
             if self.y is None
@@ -118,10 +143,15 @@ class ScoreHistogramDisplay:
             }
         )
         for name, group in groups.items():
-            ax.hist(self.anomaly_score[group], bins=bins, density=True, alpha=0.6, label=name)
+            scores = self.anomaly_score[group]
+            heights = {"weights": np.full(len(scores), 1 / max(1, len(scores)))}
+            how: Any = heights if log_scale else {"density": True}
+            ax.hist(scores, bins=bins, alpha=0.6, label=name, **how)
         if self.threshold is not None:
             ax.axvline(self.threshold, color="k", linestyle="--", label="threshold")
-        ax.set(xlabel="anomaly score", ylabel="density")
+        ax.set(xlabel="anomaly score", ylabel="share of the samples" if log_scale else "density")
+        if log_scale:
+            ax.set_xscale("log")
         ax.legend()
         return self
 

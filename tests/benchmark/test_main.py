@@ -3,6 +3,7 @@
 import os
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -59,6 +60,27 @@ def test_a_table_of_ones_own_with_and_without_labels(monkeypatch, capsys, tmp_pa
     assert "| mean | 1.000 |" in capsys.readouterr().out
     run(monkeypatch, *options)
     assert "| data | protocol |" in capsys.readouterr().out  # nothing to rank by, and no crash
+
+
+def test_an_experiment_has_its_protocol_and_its_rows_are_ranked(monkeypatch, capsys, tmp_path):
+    rng = np.random.default_rng(0)
+    (tmp_path / "adbench").mkdir()
+    for name in ("1_a", "2_b"):
+        X, y = rng.normal(size=(60, 4)), np.arange(60) < 10
+        np.savez(tmp_path / "adbench" / f"{name}.npz", X=X + 3 * y[:, None], y=y)
+    out = str(tmp_path / "r.csv")
+    options = ["--data-home", str(tmp_path), "--detectors", "DTE-NP", "5-NN", "KDE", "--seeds", "0"]
+    run(monkeypatch, "run", "--experiment", "adbench-novelty", *options, "--out", out, "--quiet")
+    assert {row["protocol"] for row in read_rows(out)} == {"adbench-novelty"}
+    assert {row["n_train"] for row in read_rows(out)} == {"25"}
+    capsys.readouterr()
+    run(monkeypatch, "report", "--ranks", "--detectors", "dte-np", "KDE", "--", out)
+    printed = capsys.readouterr().out
+    assert "## ranks by auroc on 2 sets" in printed
+    assert "DTE-NP" in printed
+    assert "5-NN" not in printed
+    run(monkeypatch, "report", "--ranks", "--format", "csv", out)
+    assert capsys.readouterr().out.startswith("table,detector,mean auroc,mean rank")
 
 
 def test_a_folder_may_have_a_name_that_is_not_text(monkeypatch, capsys, tmp_path):

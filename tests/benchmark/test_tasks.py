@@ -120,7 +120,7 @@ def test_augmentation_adds_a_changed_copy_of_each_image(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("protocol", "n_train", "n_anomalies"),
-    [("pyod", 60, None), ("adbench", 70, 14), ("novelty", 48, 0)],
+    [("pyod", 60, None), ("adbench", 70, 14), ("novelty", 48, 0), ("adbench-novelty", 40, 0)],
 )
 def test_tables_are_split_and_standardised(tmp_path, protocol, n_train, n_anomalies):
     X = np.random.default_rng(0).normal(5, 3, size=(100, 4))
@@ -132,6 +132,17 @@ def test_tables_are_split_and_standardised(tmp_path, protocol, n_train, n_anomal
     assert split.train.mean(axis=0) == pytest.approx(0, abs=1e-9)
     if n_anomalies is not None:
         assert (split.y_test == -1).sum() == 20 - n_anomalies
+
+
+def test_adbench_novelty_trains_on_ten_thousand_at_most(tmp_path, monkeypatch):
+    monkeypatch.setitem(tasks._MOST_TRAINING, "adbench-novelty", 30)
+    np.savez(tmp_path / "1_parts.npz", X=np.arange(200.0).reshape(100, 2), y=np.arange(100) < 20)
+    (task,) = find_tasks("adbench:parts", protocol="adbench-novelty", data_home=tmp_path)
+    split, other = task.load(0), task.load(1)
+    assert (len(split.train), len(split.test), (split.y_test == -1).sum()) == (30, 70, 20)
+    rows = np.concatenate([split.train, split.test])
+    assert len(np.unique(rows, axis=0)) == 100  # each sample once
+    assert not np.array_equal(split.train, other.train)
 
 
 def test_all_tables_that_are_there(tmp_path):

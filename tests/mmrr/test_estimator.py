@@ -371,6 +371,36 @@ def test_scoring_changes_nothing_on_the_estimator(image_detector, images):
     assert pickle.dumps(image_detector) == before
 
 
+@pytest.mark.parametrize("top_share", [None, 0.4])
+def test_contributions_are_the_shares_of_the_score(vector_detector, vectors, top_share):
+    detector = copy.deepcopy(vector_detector).set_params(top_share=top_share)
+    found = detector.contributions(vectors)
+    assert isinstance(found, np.ndarray)
+    assert_allclose(found.sum(axis=1), -detector.score_samples(vectors), rtol=1e-12)
+    n_counted = 5 if top_share is None else 2
+    assert ((found > 0).sum(axis=1) == n_counted).all()
+    maps = detector.anomaly_map(vectors)
+    assert_allclose(found[found > 0], maps[found > 0] / n_counted)
+
+
+def test_contributions_have_the_names_of_a_frame(vector_detector, vectors):
+    frame = pd.DataFrame(vectors[:7], columns=list("abcde"), index=list("tuvwxyz"))
+    named = MMRRDetector(**QUICK).fit(frame)
+    found = named.contributions(frame[::-1])
+    pd.testing.assert_index_equal(found.columns, frame.columns)
+    pd.testing.assert_index_equal(found.index, frame.index[::-1])
+    assert_array_equal(found.loc["u"], named.contributions(frame)[1:2].to_numpy()[0])
+    with pytest.raises(ValueError, match="feature names should match"):
+        named.contributions(frame[["b", "a", "c", "d", "e"]])
+
+
+def test_contributions_are_of_vectors_alone(image_detector, images):
+    with pytest.raises(ValueError, match=r"is for vectors.*anomaly_map"):
+        image_detector.contributions(images[:2])
+    with pytest.raises(NotFittedError):
+        MMRRDetector().contributions([[0.0]])
+
+
 # Thresholds
 
 
@@ -551,7 +581,6 @@ def with_value(X, value):
 @pytest.mark.parametrize(
     ("spoil", "error", "match"),
     [
-        (lambda X: with_value(X, np.nan), ValueError, "NaN"),
         (lambda X: with_value(X, np.inf), ValueError, "infinity"),
         (lambda X: with_value(X, 1j), ValueError, "Complex"),
         (lambda X: sparse.csr_array(X), TypeError, "[Ss]parse"),
@@ -561,7 +590,7 @@ def with_value(X, value):
         (lambda X: X.astype(str).astype(object) + "?", ValueError, "could not convert"),
         (lambda X: X.reshape(2, 2, 3, 10, 5), ValueError, "5 dimensions"),
     ],
-    ids=["nan", "inf", "complex", "sparse", "empty", "no feature", "1-d", "strings", "5-d"],
+    ids=["inf", "complex", "sparse", "empty", "no feature", "1-d", "strings", "5-d"],
 )
 def test_bad_samples_are_refused(vector_detector, vectors, spoil, error, match):
     with pytest.raises(error, match=match):

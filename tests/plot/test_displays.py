@@ -1,11 +1,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skmmrr import MMRRDetector, Network
 from skmmrr.plot import (
     AnomalyMapDisplay,
+    ContributionsDisplay,
     LearningCurveDisplay,
     MaskingLevelsDisplay,
     ScoreHistogramDisplay,
@@ -60,6 +62,80 @@ def test_colour_images_are_drawn_in_colour():
     assert display.plot().axes_[0, 0].images[0].get_array().shape == (4, 5, 3)
 
 
+def labels_of(ticks):
+    return [label.get_text() for label in ticks]
+
+
+def test_contributions_of_one_sample_are_bars(vectors):
+    frame = pd.DataFrame(vectors, columns=list("abcde"), index=[f"part {i}" for i in range(120)])
+    detector = MMRRDetector(3, max_iter=60, random_state=0).fit(frame[:100])
+    broken = frame.iloc[[100]].copy()
+    broken["d"] = 50.0
+    display = ContributionsDisplay.from_estimator(
+        detector, broken, normal=frame[:100], max_features=3
+    )
+    values = detector.contributions(broken).iloc[0]
+    highest = values.sort_values(ascending=False)
+    rest = "others (2)"
+    assert labels_of(display.ax_.get_yticklabels())[::-1] == [*highest.index[:3], rest]
+    assert highest.index[0] == "d"
+    widths = [bar.get_width() for bar in display.ax_.patches]
+    assert_allclose(widths, [*highest[:3], highest[3:].sum()])
+    score = -detector.score_samples(broken)[0]
+    assert sum(widths) == pytest.approx(score)
+    assert display.ax_.get_title() == f"part 100: score {score:.3g}"
+    ticks = display.ax_.collections[0].get_offsets()[:, 0]
+    usual = np.quantile(detector.contributions(frame[:100]), 0.95, axis=0)
+    assert_allclose(ticks, usual[["abcde".index(name) for name in highest.index[:3]]])
+
+
+def test_contributions_of_samples_are_a_table(vector_detector, vectors):
+    display = ContributionsDisplay.from_estimator(vector_detector, vectors[:4], max_features=2)
+    values = vector_detector.contributions(vectors[:4])
+    shown = np.sort(np.argsort(values.max(axis=0))[::-1][:2])
+    names = [*map(str, shown), "others (3)"]
+    assert labels_of(display.ax_.get_xticklabels()) == names
+    scores = -vector_detector.score_samples(vectors[:4])
+    titles = [f"{i}: score {score:.3g}" for i, score in enumerate(scores)]
+    assert labels_of(display.ax_.get_yticklabels()) == titles
+    colours = display.ax_.images[0].get_array()
+    assert_allclose(colours[:, :2], values[:, shown])
+    assert np.ma.getmaskarray(colours)[:, 2].all()  # the sum is on no scale of single features
+    texts = [int(text.get_text()[:-1]) for text in display.ax_.texts]
+    assert_allclose(np.reshape(texts, (4, 3)).sum(axis=1), 100, atol=2)
+
+
+def test_contributions_take_names_and_axes():
+    ax = plt.figure().add_subplot()
+    display = ContributionsDisplay.from_predictions(
+        [[0.1, 0.3]], feature_names=["width", "height"], titles=["this one"], ax=ax
+    )
+    assert display.ax_ is ax
+    assert labels_of(ax.get_yticklabels()) == ["width", "height"]
+    assert ax.get_title() == "this one"
+
+
+def test_contributions_of_zero_are_drawn():
+    texts = ContributionsDisplay.from_predictions(np.zeros((2, 2))).ax_.texts
+    assert labels_of(texts) == ["0%"] * 4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"contributions": [1.0, 2.0]}, r"'contributions'.*\(n_samples, n_features\)"),
+        ({"contributions": [[np.nan, 1]]}, "'contributions'.*finite"),
+        ({"feature_names": ["a"]}, "'feature_names'.*None or 2 texts. Got a list of length 1"),
+        ({"titles": "one"}, "'titles'.*None or 1 texts"),
+        ({"usual": [0.1]}, "'usual'.*2 features.*Got 1"),
+        ({"max_features": 0}, "'max_features'.*at least 1. Got 0"),
+    ],
+)
+def test_contributions_that_cannot_be_drawn(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        ContributionsDisplay.from_predictions(**({"contributions": [[0.1, 0.3]]} | wrong))
+
+
 def test_learning_curve_marks_the_kept_weights(image_detector):
     display = LearningCurveDisplay.from_estimator(image_detector)
     assert [ax.get_title() for ax in display.axes_] == ["restoration", "refinement"]
@@ -79,6 +155,19 @@ def test_score_histogram_draws_the_threshold(vector_detector, vectors):
 def test_score_histogram_draws_into_given_axes():
     ax = plt.figure().add_subplot()
     assert ScoreHistogramDisplay.from_predictions([1.0, 2.0], ax=ax).ax_ is ax
+
+
+def test_score_histogram_on_a_logarithmic_scale():
+    scores, y = np.array([0.01, 0.02, 0.1, 1.0, 10.0]), [1, 1, 1, -1, -1]
+    display = ScoreHistogramDisplay.from_predictions(scores, y, threshold=0.5, log_scale=True)
+    assert display.ax_.get_xscale() == "log"
+    normal, anomalies = (bars.datavalues for bars in display.ax_.containers)
+    assert_allclose([normal.sum(), anomalies.sum()], 1)
+    assert_allclose(anomalies[-1], 0.5)
+    edges = [bar.get_x() for bar in display.ax_.containers[0]]
+    assert_allclose(np.diff(np.log(edges)), np.log(1000) / 40)
+    with pytest.raises(ValueError, match=r"scores above 0 on a logarithmic scale\. Got -1"):
+        ScoreHistogramDisplay.from_predictions([-1.0, 2.0], log_scale=True)
 
 
 def test_score_histogram_refuses_other_labels():

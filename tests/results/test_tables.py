@@ -1,0 +1,57 @@
+"""Scripts on ADBench's tables: missing values, and copies of training samples."""
+
+import numpy as np
+import pytest
+
+from .conftest import columns
+
+
+@pytest.fixture
+def data_home(tmp_path):
+    """A table of five features of one factor, that anomalies break."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 1)) * [1, -1, 1, 2, 1] + 0.1 * rng.normal(size=(150, 5))
+    X[:30] = rng.normal(size=(30, 5))
+    (tmp_path / "adbench").mkdir()
+    np.savez(tmp_path / "adbench" / "1_parts.npz", X=X, y=np.arange(150) < 30)
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_missing(load, monkeypatch, data_home):
+    missing = load("missing")
+    monkeypatch.setitem(missing._QUICK, "max_iter", 40)
+    rows = list(missing.measure_missing(["1_parts"], [0], data_home))
+    assert [row["missing"] for row in rows] == ["0%", "10%", "30%"]
+    assert all(float(row[way]) > 0.6 for row in rows for way in ("masked", "mean", "median"))
+    assert rows[0]["masked"] == rows[0]["mean"] == rows[0]["median"]
+    assert rows[1]["masked"] != rows[1]["mean"]
+    assert list(rows[0]) == columns("missing")
+
+
+def test_values_are_removed_at_random_but_for_one(load):
+    X = np.arange(4000.0).reshape(1000, 4)
+    holes = load("missing")._without(X, 0.9, np.random.default_rng(0))
+    assert not np.isnan(holes).all(axis=1).any()
+    assert np.isnan(holes).mean() == pytest.approx(0.9 * 3 / 4, abs=0.02)
+    assert (holes[~np.isnan(holes)] == X[~np.isnan(holes)]).all()
+
+
+def test_duplicates(load, data_home):
+    duplicates = load("duplicates")
+    row, mean = duplicates.measure_duplicates([0, 1], data_home)
+    assert list(row) == list(mean) == columns("duplicates")
+    assert (row["data"], row["samples"], mean["data"]) == ("1_parts", "150", "mean")
+    assert float(row["copies drawn first"]) > float(row["adbench-novelty"]) > 0.6
+
+
+def test_small_sets_are_drawn_up_to_a_thousand_and_split_then(load):
+    with_copies = load("duplicates").with_copies
+    X, y = np.arange(600.0).reshape(200, 3), np.repeat([1, -1], [180, 20])
+    split = with_copies(X, y, seed=0)
+    assert len(split.train) + len(split.test) == 1000
+    known = {row.tobytes() for row in split.train.round(6)}
+    copies = [row.tobytes() in known for row in split.test[split.y_test == 1].round(6)]
+    assert np.mean(copies) > 0.8
+    large = with_copies(np.repeat(X, 5, axis=0) + np.arange(1000)[:, None], np.repeat(y, 5), seed=0)
+    assert (len(large.train), len(large.test)) == (450, 550)
