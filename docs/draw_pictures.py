@@ -8,11 +8,14 @@ import runpy
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
 from PIL import Image
 
@@ -71,6 +74,71 @@ def parts() -> None:
     figure.savefig(DOCS / "parts.png", dpi=100)
 
 
+def stages() -> None:
+    """A washer with a stain on its way to its score, and where a good one has its error."""
+    washers = make_washers(320, 30, size=48, random_state=0)
+    settings = {"backbone": "mlp", "downsample": 1, "max_iter": (800, 300), "random_state": 0}
+    detector = MMRRDetector(contamination=None, **settings).fit(washers.images[:300])
+    draw_stages(detector, washers.images[301], washers.images[322])
+
+
+def draw_stages(detector: MMRRDetector, good: np.ndarray, stained: np.ndarray) -> None:
+    """The figure of a fitted detector."""
+    levels, pair = (0.1, 0.3, 0.6), np.stack([good, stained])
+    found = detector.explain(stained[None], levels=levels)
+    maps, scores = detector.anomaly_map(pair), -detector.score_samples(pair)
+    figure = plt.figure(figsize=(11, 5.6))
+    grid = figure.add_gridspec(
+        3, 7, top=0.79, bottom=0.09, left=0.01, right=0.99, wspace=0.28, hspace=0.24
+    )
+
+    def show(place: SubplotSpec, picture: np.ndarray, title: str = "", **options: Any) -> Axes:
+        ax = figure.add_subplot(place)
+        ax.imshow(picture, **options)
+        ax.set_axis_off()
+        ax.set_title(title, fontsize=10)
+        return ax
+
+    def visible(array: np.ndarray) -> np.ndarray:
+        return ((np.asarray(array) + 1) / 2).clip(0, 1)
+
+    heads = ("1 embedding", "2 mask", "3 restoration", "4 refinement", "5 squared error")
+    notes = (
+        "a network's view\nof the sample",
+        "yellow is kept, dark\nis replaced by noise",
+        "from what is kept:\na washer as learned",
+        "without the error that\nany sample would have",
+        "of the sample and\nits refinement",
+    )
+    for column, head, note in zip((1, 2, 3, 4, 5), heads, notes, strict=True):
+        x = grid[0, column].get_position(figure)
+        figure.text((x.x0 + x.x1) / 2, 0.95, head, ha="center", weight="bold")
+        figure.text((x.x0 + x.x1) / 2, 0.86, note, ha="center", fontsize=8, color=GREY)
+    show(grid[1, 0], stained, "sample")
+    show(grid[1, 1], visible(found.embedding[0]))
+    highest = float(maps.max())
+    heat_options = {"cmap": "inferno", "vmin": 0, "vmax": highest}
+    for row, level in enumerate(levels):
+        refined = np.asarray(found.refined[0, row])
+        error = ((refined - np.asarray(found.x[0])) ** 2).mean(axis=-1)
+        mask = np.asarray(found.mask[0, row]).mean(axis=-1)
+        show(grid[row, 2], mask, f"level {level}", cmap="viridis", vmin=0, vmax=1)
+        show(grid[row, 3], visible(found.restored[0, row]))
+        show(grid[row, 4], visible(refined))
+        show(grid[row, 5], error, **heat_options)
+    figure.text(
+        0.5, 0.03, "... and so on for 60 levels, from nothing to everything ...", ha="center"
+    )
+    x = grid[0, 6].get_position(figure)
+    figure.text((x.x0 + x.x1) / 2, 0.95, "6 anomaly map", ha="center", weight="bold")
+    note = "mean over the levels;\nits mean is the score"
+    figure.text((x.x0 + x.x1) / 2, 0.86, note, ha="center", fontsize=8, color=GREY)
+    show(grid[0, 6], maps[1], f"score {scores[1]:.4f}", **heat_options)
+    show(grid[1, 6], maps[0], f"a good one: {scores[0]:.4f}", **heat_options)
+    show(grid[2, 6], good, "the good one")
+    figure.savefig(DOCS / "stages.png", dpi=100)
+
+
 def table() -> None:
     """The last picture of the example of a table."""
     _last_picture("plot_table.py", "table.png")
@@ -87,7 +155,7 @@ def _last_picture(example: str, name: str) -> None:
     plt.gcf().savefig(DOCS / name, dpi=85)
 
 
-PICTURES = {"parts": parts, "table": table, "comparison": comparison}
+PICTURES = {"parts": parts, "stages": stages, "table": table, "comparison": comparison}
 
 
 def main() -> None:
