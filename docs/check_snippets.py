@@ -1,4 +1,4 @@
-"""Run the Python code of the guide, page by page: ``python docs/check_snippets.py [page ...]``.
+"""Run the Python code of the guide and of the README, page by page: ``python docs/check_snippets.py [page ...]``.
 
 Blocks of a page share their names and an empty folder. Blocks of other languages are not run.
 """
@@ -15,8 +15,9 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 def main() -> None:
     """Run the pages named on the command line, or all."""
-    guide = Path(__file__).parent / "guide"
-    pages = [Path(name).resolve() for name in sys.argv[1:]] or sorted(guide.glob("*.md"))
+    docs = Path(__file__).resolve().parent
+    pages = [Path(name).resolve() for name in sys.argv[1:]]
+    pages = pages or [docs.parent / "README.md", *sorted(docs.glob("guide/*.md"))]
     os.environ["MPLBACKEND"] = "agg"
     for page in pages:
         start, text = time.perf_counter(), page.read_text()

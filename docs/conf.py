@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+import mathjax
+
 import skmmrr
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
@@ -15,13 +17,13 @@ version = release = skmmrr.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "numpydoc",
     "myst_parser",
     "sphinx_copybutton",
     "sphinx_gallery.gen_gallery",
     "bench_table",
-    "mathml",
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
@@ -64,9 +66,12 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skmmrr {version}"
-html_math_renderer = "mathml"
 html_show_sourcelink = False
-html_static_path = ["_static"]
+# MathJax comes as a file of a package; this one draws glyphs by itself and needs no font
+_mathjax = Path(mathjax.__file__).parent / "static" / "mathjax" / "es5" / "tex-svg.js"
+html_static_path = ["_static", str(_mathjax)]
+mathjax_path = _mathjax.name
+mathjax3_config = {"svg": {"fontCache": "global"}, "options": {"enableMenu": False}}
 html_css_files = ["skmmrr.css"]
 html_sidebars = {"results/**": ["sidebar-nav-bs"], "equations": []}
 html_theme_options = {

@@ -20,6 +20,7 @@ from skmmrr.benchmark.comparison import DEFAULT
 from skmmrr.benchmark.detectors import command_name
 from skmmrr.core.devices import resolve_device
 from skmmrr.core.files import write_atomically
+from skmmrr.datasets import save_washers
 from skmmrr.datasets._images import read_image
 from skmmrr.inspection import Finding, PictureDetector, training_pictures
 from skmmrr.inspection._evaluation import COLUMNS, Evaluation, Labels
@@ -58,6 +59,14 @@ def main() -> None:
     )
     parser.add_argument("--version", action="version", version=f"skmmrr {skmmrr.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
+    demo = commands.add_parser(
+        "demo",
+        help="write a folder of example pictures",
+        description="Write rendered photographs of washers to a folder of MVTec AD's layout: 60 "
+        "good ones to learn, and 20 good and 30 defective ones to evaluate, with masks.",
+    )
+    demo.add_argument("folder", type=Path)
+    demo.set_defaults(run=_demo)
     _add_fit(commands)
     _add_score(commands)
     _add_evaluate(commands)
@@ -203,6 +212,14 @@ def _add_compare(commands: _Commands) -> None:
     )
     comparison.add_argument("--quiet", action="store_true", help="no progress bar")
     comparison.set_defaults(run=_compare)
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    check_output_folder("folder", arguments.folder)
+    if arguments.folder.exists() and any(arguments.folder.iterdir()):
+        raise FileExistsError(f"{arguments.folder} is not empty. Name a new folder.")
+    save_washers(arguments.folder, random_state=0)
+    print(f"Wrote 110 pictures of washers to {printable(arguments.folder)}.")
 
 
 def _fit(arguments: argparse.Namespace) -> None:

@@ -6,11 +6,14 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 from sklearn.datasets import load_digits
 
 from skmmrr import MMRRDetector, Network
 
 mpl.use("Agg")
+settings.register_profile("same everywhere", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("same everywhere")
 if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # the workers have a core each
 if not torch.cuda.is_available():

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import re
 from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
@@ -134,4 +135,4 @@ def _escaped(value: Any) -> str:
 
 
 def _unescaped(text: str) -> str:
-    return text.replace("\\\\", "\0").replace("\\n", "\n").replace("\0", "\\")
+    return re.sub(r"\\(.)", lambda pair: "\n" if pair[1] == "n" else pair[1], text)

@@ -1,4 +1,4 @@
-"""Readers of the formats in which people have the papers' data sets on disk."""
+"""Readers of data sets on disk, the papers' protocols, and rendered parts for examples."""
 
 from skmmrr.datasets._cifar import load_cifar10, load_cifar100
 from skmmrr.datasets._fetch import fetch
@@ -12,6 +12,7 @@ from skmmrr.datasets._protocols import (
     one_vs_all,
 )
 from skmmrr.datasets._tables import load_adbench, load_csv
+from skmmrr.datasets._washers import make_washers, save_washers
 
 __all__ = [
     "NoveltySplit",
@@ -25,7 +26,9 @@ __all__ = [
     "load_image_folder",
     "load_mnist",
     "load_mvtec_ad",
+    "make_washers",
     "one_anomalous",
     "one_anomalous_pooled",
     "one_vs_all",
+    "save_washers",
 ]

@@ -42,7 +42,7 @@ class AnomalyMapDisplay:
 
         Parameters
         ----------
-        estimator : MMRRDetector
+        estimator : MMRRDetector or another detector with anomaly maps
             Fitted.
         X : array-like
             A few samples in any of the forms that its ``fit`` takes.
@@ -55,7 +55,9 @@ class AnomalyMapDisplay:
         """
         _checks.able(estimator, "anomaly_map", cls.__name__)
         maps = estimator.anomaly_map(X)
-        images = estimator.spec_.representation.scale(estimator._validate_X(X, reset=False))
+        extractor = getattr(estimator, "extractor_", None)  # of features, which are no picture
+        fitted = estimator.spec_ if extractor is None else extractor
+        images = fitted.representation.scale(estimator._validate_X(X, reset=False))
         if estimator.image_shape_ is not None:
             images = images.reshape(len(images), *estimator.image_shape_)
         if titles is None:
@@ -97,7 +99,7 @@ class AnomalyMapDisplay:
             if self.titles is not None:
                 top.set_title(self.titles[i], fontsize=9)
         bar = self.figure_.colorbar(overlay, ax=self.axes_[1].tolist(), shrink=0.9)
-        bar.set_label("squared error", fontsize=8)
+        bar.set_label("anomaly map", fontsize=8)
         bar.ax.tick_params(labelsize=8)
         return self
 

@@ -3,8 +3,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from torch import nn
 
 from skmmrr import MMRRDetector, Network
+from skmmrr.baselines import DeepKNNDetector
 from skmmrr.plot import (
     AnomalyMapDisplay,
     ContributionsDisplay,
@@ -50,6 +52,16 @@ def test_anomaly_maps_lie_on_pictures_of_full_size():
     picture, overlay = display.axes_[1, 0].images
     assert picture.get_extent() == overlay.get_extent()
     assert np.squeeze(picture.get_array()).shape == overlay.get_array().shape == (9, 12)
+
+
+def test_anomaly_maps_of_features_lie_on_the_pictures():
+    X = np.random.default_rng(0).integers(256, size=(20, 16, 16, 3), dtype=np.uint8)
+    bank = DeepKNNDetector(nn.Conv2d(3, 4, 5, stride=4), patches=True, random_state=0)
+    display = AnomalyMapDisplay.from_estimator(bank.fit(X), X[:2])
+    picture, overlay = display.axes_[1, 0].images
+    lowest, highest = X.min(), X.max()
+    assert_allclose(display.images[:2], (X[:2] - lowest) / (highest - lowest) * 2.0 - 1)
+    assert picture.get_extent() == overlay.get_extent()
 
 
 def test_anomaly_maps_of_vectors(vector_detector, vectors):
