@@ -226,6 +226,7 @@ def test_a_score_does_not_depend_on_company_at_other_thread_counts(image_detecto
         torch.set_num_threads(before)
 
 
+@pytest.mark.filterwarnings("ignore:The validation loss")  # of some seeds, in two steps
 @pytest.mark.parametrize("random_state", [0, None])
 def test_global_random_states_are_untouched(vectors, random_state):
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
@@ -240,6 +241,7 @@ def test_same_seed_same_scores(images, vectors):
         assert_array_equal(first, second)
 
 
+@pytest.mark.filterwarnings("ignore:The validation loss")
 def test_without_a_seed_refits_differ_but_scores_repeat(vectors):
     detector = MMRRDetector(**(QUICK | {"random_state": None}))
     scores = detector.fit(vectors).score_samples(vectors)
