@@ -137,6 +137,7 @@ def _list() -> Iterator[str]:
     for name, experiment in EXPERIMENTS.items():
         yield f"  {name}: {experiment.description}"
         yield f"    {', '.join(experiment.detectors)}"
+        yield f"    measured: {experiment.measured or 'not yet'}"
     yield "metrics\n  " + "\n  ".join(METRICS)
 
 
