@@ -132,6 +132,7 @@ class ScoringGraph(nn.Module):
     noise: Tensor
     uniform: Tensor | None
     usual: Tensor | None
+    element_weights: Tensor | None
 
     def __init__(self, detector: MMRRDetector) -> None:
         super().__init__()
@@ -147,6 +148,7 @@ class ScoringGraph(nn.Module):
         if detector._adjusts():
             adjustment = require_adjustment(detector.adjustment_, type(detector).__name__)
             self.adjustment = adjustment.by_kind["refined" if detector.refine else "restored"]
+        self.register_buffer("element_weights", detector._weights())
         levels, weights = detector._quadrature()
         draws = [
             draws_at(levels, self.representation.shape, detector.spec_.seed, member, model)
@@ -164,7 +166,7 @@ class ScoringGraph(nn.Module):
         """Two samples of the input's shape and type."""
         given = self.given
         if given.image_shape is None:
-            return torch.zeros(2, *given.shape, dtype=torch.float64)
+            return torch.zeros(2, given.n_features, dtype=torch.float64)
         height, width, channels = given.image_shape
         return torch.zeros(2, height, width, *([channels] if channels > 1 else []))
 
@@ -216,6 +218,8 @@ class ScoringGraph(nn.Module):
             stages = model(x, means, draws, encoded=encoded, refine=self.refine, observed=observed)
             error = squared_error(x, stages.refined, observed)
             error = self.representation.features_last(error).squeeze(1)
+            if self.element_weights is not None:
+                error = error * self.element_weights.float()
             return total + weight * error, error.mean(1)
 
         per_level = [self.levels, self.weights, self.noise[index]]

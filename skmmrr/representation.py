@@ -1,7 +1,7 @@
 """What is restored: from the user's array to scaled tensors, and back to the user's shape.
 
-Vectors have a range for each feature, images one for all their pixels, and maps of features one
-for each channel. Nothing here holds more than the rows it is asked for.
+Vectors have a range for each feature or for each of its bins, images one for all their pixels, and
+maps of features one for each channel. Nothing here holds more than the rows it is asked for.
 """
 
 import math
@@ -34,6 +34,7 @@ ImageShape = tuple[int, int, int]
     half_range=Array("f8", (0, 1), low=SMALLEST),
     downsample=Integer(1),
     limit=Real(1, LARGEST),
+    bins=Maybe(Array("i8", 1, low=1)),
 )
 @dataclass(frozen=True, eq=False)
 class Representation:
@@ -45,11 +46,16 @@ class Representation:
         Of the user's images or maps; None for vectors.
     centre, half_range : ndarray of float64
         Affine map of the training range to [-1, 1]; values beyond the range stay beyond it. Of
-        shape (n_features,) for vectors, () for images, (channels,) for maps.
+        shape (n_features,) for vectors, or (n_elements,), those of all bins; () for images,
+        (channels,) for maps.
     downsample : int
         Side of the squares of pixels of which the networks see the means.
     limit : float
         Scaled values are clipped at this and its negative.
+    bins : ndarray of int64 of shape (n_features,), or None
+        Of each feature of vectors. Each bin is an element that the networks see: -1 below it, 1
+        above it and linear inside; the outer ones go on beyond the training range. None: each
+        feature is one.
     """
 
     image_shape: ImageShape | None
@@ -57,6 +63,7 @@ class Representation:
     half_range: NDArray[np.float64] = field(repr=False)
     downsample: int = 1
     limit: float = LARGEST
+    bins: NDArray[np.int64] | None = field(default=None, repr=False)
 
     @classmethod
     def fit(
@@ -80,6 +87,30 @@ class Representation:
         half_range = high / 2 - low / 2
         centre = np.asarray(low + half_range)
         return cls(image_shape, centre, np.where(half_range > 0, half_range, 1.0), downsample)
+
+    @classmethod
+    def in_bins(cls, X: NDArray[Any], n_bins: int) -> "Representation":
+        """Learn bins of each feature of vectors that have the same number of training samples.
+
+        This is the piecewise linear encoding of Gorishniy et al. [1]_, on [-1, 1].
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_samples, n_features)
+            May have NaN.
+        n_bins : int
+            At most: where many samples have the same value there are fewer.
+
+        References
+        ----------
+        .. [1] Y. Gorishniy, I. Rubachev and A. Babenko, "On Embeddings for Numerical Features in
+           Tabular Deep Learning", NeurIPS 2022.
+        """
+        edges = [_edges(np.asarray(column, dtype=np.float64), n_bins) for column in X.T]
+        low, high = (np.concatenate([e[which] for e in edges]) for which in (_LOWER, _UPPER))
+        half_range = high / 2 - low / 2
+        bins = np.array([len(e) - 1 for e in edges])
+        return cls(None, low + half_range, half_range, bins=bins)
 
     @classmethod
     def of_photographs(cls, X: NDArray[Any], image_shape: ImageShape | None) -> "Representation":
@@ -123,21 +154,28 @@ class Representation:
         require(same, f"ranges have the shapes {self.centre.shape} and {self.half_range.shape}")
         if self.image_shape is None:
             fits = self.centre.ndim == 1 and self.downsample == 1
+            fits = fits and (self.bins is None or self.bins.sum() == len(self.centre))
         else:
             channels = (self.image_shape[2],)
             fits = self.centre.shape in ((), channels)
-            fits = fits and self.downsample <= min(self.image_shape[:2])
+            fits = fits and self.downsample <= min(self.image_shape[:2]) and self.bins is None
         require(fits, "the ranges or 'downsample' do not suit the shape of the samples")
 
     @property
     def n_features(self) -> int:
         """Of a row of X."""
-        return len(self.centre) if self.image_shape is None else math.prod(self.image_shape)
+        if self.image_shape is not None:
+            return math.prod(self.image_shape)
+        return len(self.centre if self.bins is None else self.bins)
 
     def typical_rows(self) -> NDArray[np.float64]:
         """Two samples in the training range: its middle, and half way up to its end."""
         steps = np.array([[0.0], [0.5]])
-        each = np.resize(self.centre, self.n_features), np.resize(self.half_range, self.n_features)
+        centre, half_range = self.centre, self.half_range
+        if self.bins is not None:  # of the first bin of each feature
+            first = np.cumsum(self.bins) - self.bins
+            centre, half_range = centre[first], half_range[first]
+        each = np.resize(centre, self.n_features), np.resize(half_range, self.n_features)
         return each[0] + steps * each[1]
 
     @property
@@ -147,7 +185,7 @@ class Representation:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of a sample as networks take it: (channels, height, width), or (n_features,)."""
+        """Of a sample as networks take it: (channels, height, width), or (n_elements,)."""
         if self.image_shape is None:
             return self.centre.shape
         height, width, channels = self.image_shape
@@ -166,8 +204,33 @@ class Representation:
         values = rows
         if self.centre.ndim and self.image_shape is not None:  # a range for each channel
             values = rows.unflatten(1, (-1, len(self.centre)))
+        elif self.bins is not None:
+            values = rows[:, self._feature_of_element]
         scaled = (values - torch.from_numpy(self.centre)) / torch.from_numpy(self.half_range)
-        return scaled.clamp(-self.limit, self.limit).float().view(rows.shape)
+        scaled = scaled.clamp(-self.limit, self.limit)
+        return (scaled if self.bins is None else scaled.clamp(*self._bounds)).float().flatten(1)
+
+    @cached_property
+    def _feature_of_element(self) -> Tensor:
+        assert self.bins is not None
+        return torch.from_numpy(np.repeat(np.arange(len(self.bins)), self.bins))
+
+    @cached_property
+    def _bounds(self) -> tuple[Tensor, Tensor]:
+        """Between which each bin's element lies; the outer ones are open."""
+        assert self.bins is not None
+        last = np.cumsum(self.bins) - 1
+        low, high = np.full(len(self.centre), -1.0), np.full(len(self.centre), 1.0)
+        low[last - self.bins + 1], high[last] = -np.inf, np.inf
+        return torch.from_numpy(low), torch.from_numpy(high)
+
+    @cached_property
+    def _elements_of_feature(self) -> Tensor:
+        """Of shape (n_features, most bins), filled up with the number of all elements."""
+        assert self.bins is not None
+        places, first = np.arange(self.bins.max()), np.cumsum(self.bins) - self.bins
+        elements = first[:, None] + places
+        return torch.from_numpy(np.where(places < self.bins[:, None], elements, self.bins.sum()))
 
     def as_input(self, scaled: Tensor) -> Tensor:
         """Scaled rows as network input of shape (n, *shape)."""
@@ -195,9 +258,14 @@ class Representation:
         Returns
         -------
         grid : Tensor of shape (n, height, width), as the networks see samples, or (n, n_features)
+            Of vectors in bins, a feature's mean counts by how many bins it has, so that the mean
+            of the grid is that of the errors.
         """
         if self.image_shape is None:
-            return errors
+            if self.bins is None:
+                return errors
+            total = F.pad(errors, (0, 1))[:, self._elements_of_feature].sum(dim=2)
+            return total * (len(self.bins) / len(self.centre))
         channels, *sides = self.shape
         return errors.unflatten(1, (*sides, channels)).mean(dim=3)
 
@@ -250,6 +318,18 @@ class Samples:
     def batch(self, index: NDArray[np.intp] | slice) -> Tensor:
         """Samples by index, of shape (n, *shape)."""
         return self.representation.tensor(self.X[index], self.dtype)
+
+
+_NARROWEST = 1e-6  # bin relative to the range of a feature: less is rounding
+_LOWER, _UPPER = slice(None, -1), slice(1, None)
+
+
+def _edges(column: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
+    """Quantiles, from the minimum to the maximum; a constant is in the middle of its bin."""
+    edges = np.unique(np.nanquantile(column, np.linspace(0, 1, n_bins + 1)))
+    narrow = np.diff(edges) <= _NARROWEST * (edges[-1] - edges[0])
+    edges = edges[np.append(True, ~narrow)]
+    return edges if len(edges) > 1 else edges + np.array([-1.0, 1.0])
 
 
 def average_squares(images: Tensor, side: int) -> Tensor:

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -42,6 +44,64 @@ def test_image_batches_are_channels_last_in_memory():
     assert x.shape == (2, 2, 4, 3)
     assert x.is_contiguous(memory_format=torch.channels_last)
     assert x[1, 1, 0, 0] > x[1, 0, 0, 0]  # the second channel follows the first in X
+
+
+# Vectors in bins
+
+
+def test_bins_are_a_piecewise_linear_encoding():
+    rng = np.random.default_rng(0)
+    X = np.stack([rng.normal(size=400), rng.integers(3, size=400), rng.lognormal(size=400)], axis=1)
+    representation = Representation.in_bins(X, 4)
+    assert representation.bins.tolist() == [4, 2, 4]
+    new = rng.normal(size=(50, 3)) * 4
+    encoded, start = representation.scale(new), 0
+    for column, train in zip(new.T, X.T, strict=True):
+        edges = np.unique(np.quantile(train, [0, 0.25, 0.5, 0.75, 1]))
+        for i, (low, high) in enumerate(pairwise(edges)):
+            expected = 2 * (column - low) / (high - low) - 1
+            bounds = -np.inf if i == 0 else -1, np.inf if i == len(edges) - 2 else 1
+            assert_allclose(encoded[:, start + i], np.clip(expected, *bounds), rtol=1e-5, atol=1e-6)
+        start += len(edges) - 1
+    assert encoded.shape == (50, start)
+
+
+def test_bins_pass_over_missing_values_and_keep_them():
+    X = np.array([[0.0, 1], [1, np.nan], [2, 3], [3, 5], [4, np.nan]])
+    representation = Representation.in_bins(X, 2)
+    assert_allclose(representation.scale(X[:2]), [[-1, -1, -1, -1], [0, -1, np.nan, np.nan]])
+
+
+def test_rounding_makes_no_bin_and_a_constant_one():
+    X = np.stack([np.repeat([0, 1, 1 + 1e-12, 3], [25, 26, 25, 25]), np.full(101, 7.0)], axis=1)
+    representation = Representation.in_bins(X, 4)  # edges 0, 0, 1, 1 + 1e-12 and 3
+    assert representation.bins.tolist() == [2, 1]
+    assert_allclose(representation.scale(np.array([[2.0, 9.0]])), [[1, 0, 2]], atol=1e-6)
+
+
+def test_errors_of_bins_are_summed_by_feature_and_keep_their_mean():
+    X = np.stack([np.arange(101.0), np.repeat([0, 1], [50, 51])], axis=1)
+    representation = Representation.in_bins(X, 4)
+    assert representation.bins.tolist() == [4, 1]
+    errors = torch.tensor([[1.0, 2, 3, 4, 5]], dtype=torch.float64)
+    grid = representation.to_grid(errors)
+    assert_allclose(grid, [[10 * 2 / 5, 5 * 2 / 5]])
+    assert_allclose(grid.mean(), errors.mean())
+
+
+# Pictures for pretrained networks
+
+
+def test_bytes_and_floats_have_the_range_that_they_can_have():
+    dark = np.full((2, 4), 51, dtype=np.uint8)
+    for pictures in (dark, dark / 255):
+        representation = Representation.of_photographs(pictures, (2, 2, 1))
+        assert_allclose(representation.scale(pictures), -0.6, rtol=1e-6)
+
+
+def test_other_pictures_have_their_training_range():
+    X = np.array([[0.0, 1000.0], [500.0, 2000.0]])
+    assert_allclose(Representation.of_photographs(X, (1, 2, 1)).scale(X), X / 1000 - 1)
 
 
 # Maps of features

@@ -8,7 +8,7 @@ and how busy a normal image is: one far busier or plainer is abnormal for that.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from torch import Tensor
 from skmmrr.core.chunks import evenly_spaced, rows_per_chunk, sample_chunks
 from skmmrr.core.kinds import SMALLEST, Real, Table, record, require, stored
 from skmmrr.representation import ImageShape, Representation, Samples
+
+LearnedT = TypeVar("LearnedT")
 
 _MOST_IMAGES, _MOST_ELEMENTS = 500, 2**27  # that say what errors are usual
 _FEWEST_IMAGES = 5  # of which an interval for a slope can be told
@@ -203,7 +205,7 @@ def variation_of(
     return found
 
 
-def require_adjustment(adjustment: ErrorAdjustment | None, owner: str) -> ErrorAdjustment:
+def require_adjustment(adjustment: LearnedT | None, owner: str) -> LearnedT:
     """That of a fitted detector whose parameter `adjust` is True."""
     if adjustment is None:
         raise ValueError(

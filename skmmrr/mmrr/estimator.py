@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from skmmrr._pandas import import_pandas
 from skmmrr.core.base import NetworkDetector
+from skmmrr.core.chunks import evenly_spaced
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
 from skmmrr.core.devices import (
     TRAINING_PRECISIONS,
@@ -31,6 +32,7 @@ from skmmrr.core.training import (
     history_kind,
     train,
 )
+from skmmrr.core.usual_errors import UsualErrors
 from skmmrr.core.validation import check_bool, check_integer, check_option, check_steps
 from skmmrr.features import FeatureExtractor, Features, check_features
 from skmmrr.mmrr.backbones import BACKBONES
@@ -42,6 +44,8 @@ from skmmrr.mmrr.spec import PHASES, Backbone, MMRRSpec, resolve_spec
 from skmmrr.options import FeatureMaps, Network, Training
 from skmmrr.representation import ImageShape, Samples
 
+_OUTPUTS = ("restored", "refined")
+_MOST_USUAL = 1000  # training samples
 _ADJUSTING: tuple[str, int] = ("gauss-legendre", 8)  # levels that say what errors are usual
 
 
@@ -261,6 +265,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         "n_iter_": Array("i8", 1, low=0),
         "extractor_": Maybe(record(FeatureExtractor)),
         "adjustment_": Maybe(record(ErrorAdjustment)),
+        "usual_errors_": Lacking(record(UsualErrors)),
         "medians_": Lacking(Array("f8", 1)),
     }
 
@@ -268,6 +273,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     network_: Any
     extractor_: FeatureExtractor | None
     adjustment_: ErrorAdjustment | None
+    usual_errors_: UsualErrors
     medians_: NDArray[np.float64]
 
     def __init__(
@@ -342,6 +348,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
             self.adjustment_ = self._learned_adjustment(X) if self._adjusts() else None
+            if self._weighs():
+                self.usual_errors_ = self._learned_usual_errors(X, trained)
             refits = self.extractor_ is None and not interrupt.answered
             self._set_threshold(self._threshold_scores(X, refits))
 
@@ -416,9 +424,15 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     def _learned_adjustment(self, X: NDArray[Any]) -> ErrorAdjustment:
         """What errors are usual for normal images of some complexity."""
         some, (levels, weights) = X[learning_images(*X.shape)], level_quadrature(*_ADJUSTING)
-        losses = self._losses(some, ["restored", "refined"], levels)
+        losses = self._losses(some, _OUTPUTS, levels)
         errors = {kind: found @ weights for kind, found in losses.items()}
         return ErrorAdjustment.fit(some, errors, self.spec_.representation, self._device())
+
+    def _learned_usual_errors(self, X: NDArray[Any], trained: NDArray[np.intp]) -> UsualErrors:
+        """What errors of each element are usual for normal samples."""
+        some = trained[evenly_spaced(len(trained), _MOST_USUAL)]
+        errors = self._element_errors(X[some], _OUTPUTS)
+        return UsualErrors.fit({kind: found.numpy() for kind, found in errors.items()})
 
     # Files
 
@@ -442,7 +456,11 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
             self.extractor_.load(type(self).__name__)
         check_history(self.history_, self.n_iter_, tuple(self.spec_.budgets))
         if self.adjustment_ is not None:
-            self.adjustment_.check_stored_for(self.image_shape_, ("restored", "refined"))
+            self.adjustment_.check_stored_for(self.image_shape_, _OUTPUTS)
+        if hasattr(self, "usual_errors_"):
+            require(vectors, "usual errors are of vectors")
+            elements = math.prod(self.spec_.representation.shape)
+            self.usual_errors_.check_stored_for(elements, _OUTPUTS)
 
     def _trial_scores(self) -> NDArray[np.float64]:
         rows = self.spec_.representation.typical_rows()
@@ -561,14 +579,23 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
 
     def _error_grid(self, X: NDArray[Any]) -> Tensor:
         """Weighted errors of every position as the networks see samples, (n, ...) of float64."""
-        factors, (levels, quadrature) = self._factors(X), self._quadrature()
+        errors = self._element_errors(X, ["refined"])["refined"]
+        factors, weights = torch.from_numpy(self._factors(X)), self._weights()
+        errors = errors * factors[:, None] if weights is None else errors * weights
+        return self.spec_.representation.to_grid(errors)
+
+    def _element_errors(self, X: NDArray[Any], outputs: Sequence[str]) -> dict[str, Tensor]:
+        """Errors over the levels of every element of some outputs, (n, n_elements) of float64."""
+        levels, quadrature = self._quadrature()
         weights = torch.from_numpy(quadrature) / len(self.network_)
         representation = self.spec_.representation
-        errors = torch.zeros(len(X), math.prod(representation.shape), dtype=torch.float64)
+        size = len(X), math.prod(representation.shape)
+        errors = {name: torch.zeros(size, dtype=torch.float64) for name in outputs}
         for one in self._passes(self._rows(X), levels):
-            error = representation.features_last(one.error("refined")).to("cpu", torch.float64)
-            errors[one.samples] += torch.tensordot(weights[one.levels], error, ([0], [1]))
-        return representation.to_grid(errors * torch.from_numpy(factors)[:, None])
+            for name, total in errors.items():
+                error = representation.features_last(one.error(name)).to("cpu", torch.float64)
+                total[one.samples] += torch.tensordot(weights[one.levels], error, ([0], [1]))
+        return errors
 
     def explain(self, X: ArrayLike, levels: ArrayLike | None = None, *, member: int = 0) -> Bunch:
         """Show what the networks make of samples, for plots and for understanding.
@@ -635,9 +662,12 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     ) -> dict[str, NDArray[np.float64]]:
         """Losses of shape (n_samples, n_levels) of some outputs among the stages."""
         losses = {name: np.zeros((len(rows), len(levels))) for name in outputs}
+        weights = self._weights()
         for one in self._passes(rows, levels, noise_seed=noise_seed):
             for name, total in losses.items():
-                mean = one.error(name).flatten(2).mean(dim=2, dtype=torch.float64)
+                error = one.error(name).flatten(2)
+                error = error if weights is None else error * weights.to(error.device)
+                mean = error.mean(dim=2, dtype=torch.float64)
                 total[one.samples, one.levels] += mean.cpu().numpy()
         return {name: total / len(self.network_) for name, total in losses.items()}
 
@@ -697,9 +727,20 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         adjustment = require_adjustment(self.adjustment_, type(self).__name__)
         return adjustment.factors(X, "refined" if self.refine else "restored", self._device())
 
+    def _weighs(self) -> bool:
+        return self.adjust and self.image_shape_ is None and self.extractor_ is None
+
+    def _weights(self) -> Tensor | None:
+        """Of the errors of each element; None counts all alike."""
+        if not self._weighs():
+            return None
+        usual = require_adjustment(getattr(self, "usual_errors_", None), type(self).__name__)
+        return torch.from_numpy(usual.weights("refined" if self.refine else "restored"))
+
     def _score_params(self) -> dict[str, Any]:
         names = ("n_levels", "level_rule", "refine")
-        resolved = {"adjust": self._adjusts(), "top_share": self._top_share()}
+        adjusts = self._adjusts() or self._weighs()
+        resolved = {"adjust": adjusts, "top_share": self._top_share()}
         return {name: getattr(self, name) for name in names} | resolved
 
 

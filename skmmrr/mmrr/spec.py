@@ -58,6 +58,8 @@ _LONG = 1000  # steps of a phase, from which networks for images bear a high rat
 
 _LEVELS_PER_SAMPLE = 4
 
+_BINS, _MOST_ELEMENTS = 8, 2**11  # of a feature of vectors, and of all of them
+
 
 @stored(
     representation=record(Representation),
@@ -223,6 +225,8 @@ def resolve_spec(
     _check_backbone(params["backbone"], image_shape, owner)
     if featured:
         representation = Representation.standardise(X, image_shape)
+    elif image_shape is None:
+        representation = Representation.in_bins(X, _n_bins(X.shape[1]))
     else:
         downsample = _resolve_downsample(params["downsample"], image_shape, owner)
         representation = Representation.fit(X, image_shape, downsample)
@@ -250,6 +254,11 @@ def resolve_spec(
         precision=str(precision).removeprefix("torch."),
         seed=seed,
     )
+
+
+def _n_bins(n_features: int) -> int:
+    """Of each feature of vectors: less where there are so many that networks would be large."""
+    return int(np.clip(_MOST_ELEMENTS // n_features, 1, _BINS))
 
 
 def _convolves(backbone: str | Backbone, image_shape: ImageShape | None) -> bool:

@@ -291,10 +291,32 @@ def test_adjustment_can_be_left_out_after_fit_and_not_brought_in(of_all_contrast
         paper.set_params(adjust=True).score_samples(images)
 
 
-def test_errors_of_vectors_are_not_adjusted(vector_detector, vectors):
+def test_errors_of_vectors_are_relative_to_usual_ones(vector_detector, vectors):
     assert vector_detector.adjustment_ is None
-    paper = copy.deepcopy(vector_detector).set_params(adjust=False)
-    assert_array_equal(paper.decision_function(vectors), vector_detector.decision_function(vectors))
+    for refine, kind in ((True, "refined"), (False, "restored")):
+        detector = copy.deepcopy(vector_detector).set_params(refine=refine)
+        stages = detector.explain(vectors)
+        errors = np.square(stages.x[:, None] - stages.refined).mean(axis=1)
+        usual = detector.usual_errors_.by_kind[kind]
+        weighted = errors * usual.mean() / (usual + 0.05 * usual.mean())
+        assert_allclose(-detector.score_samples(vectors), weighted.mean(axis=1), rtol=1e-4)
+        plain = detector.set_params(adjust=False)
+        assert_allclose(-plain.score_samples(vectors), errors.mean(axis=1), rtol=1e-4)
+
+
+def test_usual_errors_are_medians_of_training_samples(vector_detector, vectors):
+    _, trained = vector_detector._split(100, vector_detector.spec_.seed)  # of those fitted on
+    stages = vector_detector.explain(vectors[trained])
+    errors = np.square(stages.x[:, None] - stages.refined).mean(axis=1)
+    usual = vector_detector.usual_errors_.by_kind["refined"]
+    assert_allclose(usual, np.median(errors, axis=0), rtol=1e-4)
+
+
+def test_adjustment_of_vectors_cannot_be_brought_in_after_a_fit(vectors):
+    detector = MMRRDetector(**QUICK, adjust=False).fit(vectors)
+    assert not hasattr(detector, "usual_errors_")
+    with pytest.raises(ValueError, match="was fitted with adjust=False"):
+        detector.set_params(adjust=True).score_samples(vectors)
 
 
 def test_mean_of_a_map_is_the_anomaly_score(image_detector, vector_detector, images, vectors):
