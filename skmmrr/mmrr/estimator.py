@@ -327,7 +327,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         self.network_ = self.spec_.initialised_models()
         phases = training_phases(self.network_, self.spec_)
         samples, dtype = self._samples(rows), self._dtype(device)
-        data = TrainingData(samples, trained, held_out, seed, device, dtype, self.verbose)
+        options = self.verbose, self._checkpoint()
+        data = TrainingData(samples, trained, held_out, seed, device, dtype, *options)
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
             self.adjustment_ = self._learned_adjustment(X) if self._adjusts() else None
