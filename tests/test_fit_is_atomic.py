@@ -27,6 +27,7 @@ from skmmrr.core import training
 from skmmrr.core.base import BaseDetector
 from skmmrr.core.training import TrainingInterrupted
 
+PLAIN = {"precision": "float32"}  # an error injected where autocast ends would leave it on
 PACKAGE = str(Path(skmmrr.__file__).parent)
 
 DETECTORS = [
@@ -39,7 +40,9 @@ DETECTORS = [
         contamination=0.3,  # with one refit for the threshold
         random_state=0,
     ),
-    RotationAutoencoderDetector(max_iter=2, training=Training(batch_size=8), random_state=0),
+    RotationAutoencoderDetector(
+        max_iter=2, training=Training(batch_size=8), random_state=0, **PLAIN
+    ),
     MLSADDetector(
         (1, 4),
         fakes="patchgan",
@@ -48,6 +51,7 @@ DETECTORS = [
         network=Network(width=4),
         training=Training(batch_size=8),
         random_state=0,
+        **PLAIN,
     ),
     DeepKNNDetector(adjust=True, random_state=0),
     KDEDetector(random_state=0),
