@@ -5,12 +5,20 @@
 """
 
 import math
+import os
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sklearn.base import BaseEstimator
 
 from skmmrr.core.training import OPTIMIZERS, SCHEDULES
-from skmmrr.core.validation import check_integer, check_integers, check_option, check_real
+from skmmrr.core.validation import (
+    check_integer,
+    check_integers,
+    check_option,
+    check_path,
+    check_real,
+)
 
 _CHOOSES = "None chooses from the data."
 
@@ -41,6 +49,8 @@ class Network(BaseEstimator):
     width: int | None = None
     n_blocks: int | None = None
     n_resolutions: int | None = None
+
+    _UNSAVED: ClassVar[tuple[str, ...]] = ()
 
     def check(self, owner: str) -> None:
         """Raise TypeError or ValueError for what is no size."""
@@ -77,6 +87,12 @@ class Training(BaseEstimator):
     levels_per_sample : int, default=None
         Of MMRR alone. Levels at which a training step sees each sample of the batch; embedding and
         mask logits are computed once for all of them. The paper has 1. None: 4.
+    checkpoint : path-like, default=None
+        A file for long fits. The training is saved there at validations, once a minute at most, and
+        the file deleted in the end. After a crash, or Ctrl-C, start the same fit again, with the
+        same data and an int as `random_state`: it goes on there, and on a CPU ends in the same
+        weights to the bit. The file of another fit is refused. Files of detectors do not have this
+        parameter.
 
     Examples
     --------
@@ -91,9 +107,14 @@ class Training(BaseEstimator):
     schedule: str | None = None
     level_power: float | None = None
     levels_per_sample: int | None = None
+    checkpoint: str | os.PathLike[str] | None = None
+
+    _UNSAVED: ClassVar[tuple[str, ...]] = ("checkpoint",)  # no file says where a fit writes
 
     def check(self, owner: str) -> None:
         """Raise TypeError or ValueError for what is not as described."""
+        if self.checkpoint is not None:
+            check_path("training.checkpoint", self.checkpoint, owner)
         for name in ("batch_size", "levels_per_sample"):
             if getattr(self, name) is not None:
                 check_integer(f"training.{name}", getattr(self, name), owner, 1, _CHOOSES)
@@ -140,6 +161,8 @@ class FeatureMaps(BaseEstimator):
     stages: tuple[int, ...] | None = None
     grid: int | None = None
     smoothing: float | None = None
+
+    _UNSAVED: ClassVar[tuple[str, ...]] = ()
 
     def check(self, owner: str) -> None:
         """Raise TypeError or ValueError for what is not as described."""

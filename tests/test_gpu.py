@@ -2,6 +2,7 @@
 
 import pickle
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
 from skmmrr import MMRRDetector, Network, Training
+from skmmrr.core import checkpoint
+from skmmrr.core.checkpoint import Checkpoint
 from skmmrr.core.devices import module_to_device
 from skmmrr.core.training import (
     OPTIMIZERS,
@@ -148,3 +151,25 @@ def test_replayed_steps_train_like_steps_one_by_one():
             step((x * (1 + i / 20)).to(device), i)
         weights.append(layer.weight.detach().cpu().numpy())
     assert_allclose(*weights, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fit_that_was_broken_off_goes_on(kind, monkeypatch, tmp_path):
+    class Killed(BaseException):
+        pass
+
+    def kill(self, state, save=Checkpoint.save):
+        save(self, state)
+        if state["phase"] and state["phase"]["step"] >= 10:
+            raise Killed
+
+    training = replace(kind.get("training", Training()), checkpoint=tmp_path / "fit")
+    expected, again = fitted(**kind), kind | {"training": training}
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "save", kill)
+        with pytest.raises(Killed):
+            fitted(**again)
+    detector = fitted(**again)
+    assert detector.n_iter_.tolist() == expected.n_iter_.tolist()
+    assert_allclose(detector.score_samples(ZEROS), expected.score_samples(ZEROS), rtol=1e-3)

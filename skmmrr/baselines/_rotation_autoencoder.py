@@ -493,7 +493,8 @@ class RotationAutoencoderDetector(NetworkDetector):
         self.network_ = self.spec_.initialised_network()
         phases = [training_phase(self.network_, self.spec_)]
         samples, dtype = self._samples(X), self._dtype(device)
-        data = TrainingData(samples, trained, held_out, seed, device, dtype, self.verbose)
+        options = self.verbose, self._checkpoint()
+        data = TrainingData(samples, trained, held_out, seed, device, dtype, *options)
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
             scores = self._primary_scores(X, self.spec_.parts)

@@ -6,6 +6,8 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,6 +19,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 
+from skmmrr.core.checkpoint import Checkpoint
 from skmmrr.core.chunks import evenly_spaced
 from skmmrr.core.files import save_detector
 from skmmrr.core.groups import ParameterGroups
@@ -611,6 +614,7 @@ class NetworkDetector(BaseDetector):
         "held_out_scores_": Lacking(Array("f8", 1))
     }
 
+    training: Any  # a skmmrr.Training, or None
     held_out_scores_: NDArray[np.float64]
 
     def fit_predict(self, X: ArrayLike, y: Any = None, **kwargs: Any) -> NDArray[np.int64]:
@@ -668,11 +672,20 @@ class NetworkDetector(BaseDetector):
         again = self._unfitted()
         again.image_shape = self.image_shape_
         again.contamination, again.random_state = None, seed
+        if self.training is not None:  # whose checkpoint is of the fit itself
+            again.training = replace(self.training, checkpoint=None)
         again.validation_fraction = max(_REFIT_FRACTION, self.validation_fraction)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
             again._fit(X)
         return again
+
+    def _checkpoint(self) -> Checkpoint | None:
+        """Where the fit is kept as it goes."""
+        if self.training is None or self.training.checkpoint is None:
+            return None
+        fitted: Any = self
+        return Checkpoint(Path(self.training.checkpoint), str(fitted.spec_), type(self).__name__)
 
     def _training_scores(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores of the samples of the fit; of those that trained on the scale of the others."""

@@ -161,7 +161,8 @@ def _parameters(cls: type[Any]) -> Made:
     kinds: dict[str, Kind] = {name: Parameter() for name in cls._get_param_names()}
     kinds |= cls._PARAMETER_KINDS
     for name, group in cls._GROUPS.items():
-        kinds[name] = Maybe(Made({key: Parameter() for key in group._get_param_names()}, group))
+        saved = [key for key in group._get_param_names() if key not in group._UNSAVED]
+        kinds[name] = Maybe(Made({key: Parameter() for key in saved}, group))
     return Made(kinds, cls, _plain)
 
 

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,8 +19,10 @@ from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
 from tqdm.auto import tqdm
 
+from skmmrr.core.checkpoint import Checkpoint
 from skmmrr.core.cuda_graph import GraphedStep, side_by_side
 from skmmrr.core.devices import autocast, module_to_device, repeatable, to_device
 from skmmrr.core.initialisation import GLOBAL_STATE
@@ -178,6 +182,8 @@ class TrainingData:
     dtype : torch.dtype
         Of convolutions and products.
     verbose : int
+    checkpoint : Checkpoint or None
+        Where the training is kept as it goes.
     """
 
     samples: Samples
@@ -187,6 +193,7 @@ class TrainingData:
     device: torch.device
     dtype: torch.dtype
     verbose: int
+    checkpoint: Checkpoint | None = None
 
     def batch(self, index: NDArray[np.intp]) -> Tensor:
         """Samples by index, on the device."""
@@ -246,10 +253,15 @@ def train(
         If Ctrl-C was pressed later.
     """
     results: dict[str, Result] = {}
+    course = _Course(network, phases, data, results)
     module_to_device(network.requires_grad_(False), data.device)
+    course.open()
     for phase in phases:
+        if phase.name in results:  # before the fit was started again
+            phase.module.eval()
+            continue
         with repeatable(data.device):
-            results[phase.name] = run_phase(phase, data, stop)
+            results[phase.name] = run_phase(phase, data, stop, course)
         if stop.requested:
             _warn_of_interruption(results, phases)
             stop.answered = True
@@ -259,7 +271,121 @@ def train(
     return {name: result.history for name, result in results.items()}, n_iter
 
 
-def run_phase(phase: Phase, data: TrainingData, stop: Interrupt) -> Result:
+class _Course:
+    """What a checkpoint has of a training: the phases that are done, and the one it is in."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        phases: Sequence[Phase],
+        data: TrainingData,
+        results: dict[str, Result],
+    ) -> None:
+        self.network, self.data, self.results = network, data, results
+        self.draws_globally = any(phase.draws_globally for phase in phases)
+        self.phase: dict[str, Any] | None = None
+
+    def open(self) -> None:
+        """Go on where the checkpoint is, or begin one: whether it can be written shows at once."""
+        data, checkpoint = self.data, self.data.checkpoint
+        if checkpoint is None:
+            return
+        weights = [weight.cpu().numpy() for weight in self.network.state_dict().values()]
+        parts = [data.train, data.validation, *weights]
+        saved = checkpoint.open(data.samples.X, parts, data.device)
+        if saved is None:
+            self._save(checkpoint, None)
+            return
+        self.network.load_state_dict(saved["network"])
+        if self.draws_globally:
+            _set_global_states(data.device, saved["global"])
+        self.phase = saved["phase"]
+        for name, (n_iter, history, learned) in saved["results"].items():
+            columns = {column: np.array(values) for column, values in history.items()}
+            self.results[name] = Result(n_iter, columns, learned)
+
+    def resume(self, run: "_Run") -> None:
+        """Bring a phase to where the checkpoint is, if that is in this phase."""
+        if self.phase is not None and self.phase["name"] == run.phase.name:
+            run.load(self.phase)
+
+    def keep(self, run: "_Run") -> None:
+        """Save how a phase stands, now and then."""
+        checkpoint = self.data.checkpoint
+        if checkpoint is not None and checkpoint.due:
+            self._save(checkpoint, run.state())
+
+    def _save(self, checkpoint: Checkpoint, phase: dict[str, Any] | None) -> None:
+        results = {
+            name: (one.n_iter, {k: v.tolist() for k, v in one.history.items()}, one.learned)
+            for name, one in self.results.items()
+        }
+        states = _global_states(self.data.device) if self.draws_globally else []
+        network = self.network.state_dict()
+        checkpoint.save({"network": network, "phase": phase, "results": results, "global": states})
+
+
+class _Run:
+    """A phase on its way: all that moves in it, beside the weights."""
+
+    def __init__(self, phase: Phase, data: TrainingData) -> None:
+        self.phase, self.data = phase, data
+        self.optimizers = [optimizer_of(update, data.device) for update in phase.updates]
+        self.schedule = _schedule(self.optimizers, phase.budget, len(data.train))
+        self.generators = data.generators(phase.name, "training", len(phase.updates))
+        self.best = _Best(phase.module, _validation(phase, data))
+        self.step = 0
+        self.log: list[tuple[float, ...]] = []
+        self.record(math.nan)
+
+    def record(self, train_loss: float) -> None:
+        """Log the present, and let the rates follow the validation loss."""
+        best = self.best
+        rate = float(self.optimizers[0].param_groups[0]["lr"])
+        self.log.append((self.step, train_loss, best.present, rate, *best.terms))
+        self.schedule.after_validation(best.present)
+
+    def state(self) -> dict[str, Any]:
+        """What goes on from here needs, of tensors, numbers and texts."""
+        best = self.best
+        return {
+            "name": self.phase.name,
+            "step": self.step,
+            "log": self.log,
+            "optimizers": [one.state_dict() for one in self.optimizers],
+            "schedulers": [one.state_dict() for one in self.schedule.schedulers],
+            "generators": [one.get_state() for one in self.generators],
+            "best": (best.loss, best.age, best.learned, best.weights),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Stand where another run stood."""
+        best, self.step, self.log = self.best, state["step"], state["log"]
+        best.loss, best.age, best.learned, weights = state["best"]
+        if best.validate is not None:  # else they are the module's own
+            best.weights = weights
+        for optimizer, own in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(own)
+        for scheduler, own in zip(self.schedule.schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(own)
+        for generator, own in zip(self.generators, state["generators"], strict=True):
+            generator.set_state(own.cpu())
+
+
+def _global_states(device: torch.device) -> list[Tensor]:
+    states = [torch.get_rng_state()]
+    return [*states, torch.cuda.get_rng_state(device)] if device.type == "cuda" else states
+
+
+def _set_global_states(device: torch.device, states: Sequence[Tensor]) -> None:
+    torch.set_rng_state(states[0].cpu())
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(states[1].cpu(), device)
+
+
+def run_phase(
+    phase: Phase, data: TrainingData, stop: Interrupt, course: _Course | None = None
+) -> Result:
     """Train a phase and leave its best weights in its module.
 
     Parameters
@@ -268,6 +394,8 @@ def run_phase(phase: Phase, data: TrainingData, stop: Interrupt) -> Result:
         Its module is on the device of the data.
     data : TrainingData
     stop : Interrupt
+    course : _Course, default=None
+        Where the phase goes on, and is saved now and then.
 
     Returns
     -------
@@ -281,60 +409,62 @@ def run_phase(phase: Phase, data: TrainingData, stop: Interrupt) -> Result:
     for update in phase.updates:
         for parameter in update.parameters:
             parameter.requires_grad_(True)
-    budget, optimizers = phase.budget, [optimizer_of(one, data.device) for one in phase.updates]
-    schedule = _schedule(optimizers, budget, len(data.train))
+    budget, run = phase.budget, _Run(phase, data)
+    best, schedule = run.best, run.schedule
+    if course is not None:
+        course.resume(run)
     rng = numpy_generator(data.seed, phase.name, "batches")
-    batches = _batches(data.train, budget.batch_size, rng)
-    make_step = stepper(phase, optimizers, data)
+    batches = islice(_batches(data.train, budget.batch_size, rng), run.step, None)
+    make_step = stepper(phase, run.optimizers, data, run.generators)
     losses = torch.zeros(budget.max_iter, device=data.device)  # read at validations only
-    best = _Best(phase.module, _validation(phase, data))
-    log = [(0, math.nan, best.loss, _rate(optimizers), *best.terms)]
-    schedule.after_validation(best.loss)
-    step = 0
-    with tqdm(total=budget.max_iter, desc=phase.name, disable=not data.verbose) as progress:
+    with tqdm(
+        total=budget.max_iter, initial=run.step, desc=phase.name, disable=not data.verbose
+    ) as progress:
 
         def validate() -> None:
-            loss, train_loss = best.offer(), losses[log[-1][0] : step].mean().item()
-            log.append((step, train_loss, loss, _rate(optimizers), *best.terms))
+            loss, train_loss = best.offer(), losses[int(run.log[-1][0]) : run.step].mean().item()
+            run.record(train_loss)
             progress.set_postfix(train=f"{train_loss:.4f}", validation=f"{loss:.4f}")
-            schedule.after_validation(loss)
 
-        while step < budget.max_iter and best.age < schedule.patience and not stop.requested:
-            losses[step] = make_step(data.batch(next(batches)), step)
+        while run.step < budget.max_iter and best.age < schedule.patience and not stop.requested:
+            losses[run.step] = make_step(data.batch(next(batches)), run.step)
             schedule.after_step()
             progress.update()
-            step += 1
-            if step in schedule.validations:
+            run.step += 1
+            if run.step in schedule.validations:
                 validate()
-        if step > log[-1][0]:  # in the end, and after Ctrl-C
+                if course is not None:
+                    course.keep(run)
+        if run.step > run.log[-1][0]:  # in the end, and after Ctrl-C
             validate()
-    best.restore(optimizers)
+    best.restore(run.optimizers)
     if not (best.learned or stop.requested):
         _warn_of_failure(phase)
-    history = dict(zip((*HISTORY_COLUMNS, *phase.terms), np.array(log).T, strict=True))
-    return Result(step, history, best.learned)
+    history = dict(zip((*HISTORY_COLUMNS, *phase.terms), np.array(run.log).T, strict=True))
+    return Result(run.step, history, best.learned)
 
 
 class _Best:
     """The weights of the lowest validation loss, or the last ones where nothing validates.
 
-    `terms` are those of the weights that were looked at last.
+    `present` and `terms` are the loss and its terms of the weights that were looked at last.
     """
 
     def __init__(self, module: nn.Module, validate: Callable[[], list[float]] | None) -> None:
         self.module, self.validate = module, validate
         self.age, self.learned = 0, False
-        self.loss, *self.terms = [math.nan] if validate is None else validate()
+        self.present, *self.terms = [math.nan] if validate is None else validate()
+        self.loss = self.present
         self.weights = self._copied()
 
     def offer(self) -> float:
         """Look at the present weights, and give their validation loss."""
         self.age += self.validate is not None
-        loss, *self.terms = [math.nan] if self.validate is None else self.validate()
-        if self.validate is None or loss < self.loss:
-            self.loss, self.age, self.learned = loss, 0, True
+        self.present, *self.terms = [math.nan] if self.validate is None else self.validate()
+        if self.validate is None or self.present < self.loss:
+            self.loss, self.age, self.learned = self.present, 0, True
             self.weights = self._copied()
-        return loss
+        return self.present
 
     def restore(self, optimizers: Sequence[Optimizer]) -> None:
         for optimizer in optimizers:
@@ -361,15 +491,15 @@ def optimizer_of(update: Update, device: torch.device) -> Optimizer:
     return update.optimizer(update.parameters, lr=rate, capturable=True)  # replayed steps read it
 
 
-def _rate(optimizers: Sequence[Optimizer]) -> float:
-    return float(optimizers[0].param_groups[0]["lr"])
-
-
 def stepper(
-    phase: Phase, optimizers: Sequence[Optimizer], data: TrainingData
+    phase: Phase,
+    optimizers: Sequence[Optimizer],
+    data: TrainingData,
+    generators: Sequence[torch.Generator] | None = None,
 ) -> Callable[[Tensor, int], Tensor]:
     """What the step of a number does with a batch; it gives the mean of the losses."""
-    generators = data.generators(phase.name, "training", len(phase.updates))
+    if generators is None:
+        generators = data.generators(phase.name, "training", len(phase.updates))
     streams = _streams(phase, data)
     replayed: dict[tuple[int, ...], Callable[[Tensor], Tensor]] = {}
 
@@ -476,12 +606,15 @@ class _Schedule:
         Validations without a new best after which the phase stops.
     after_step : callable ()
     after_validation : callable (loss)
+    schedulers : sequence of LRScheduler
+        That these move.
     """
 
     validations: frozenset[int]
     patience: float = math.inf
     after_step: Callable[[], None] = lambda: None
     after_validation: Callable[[float], None] = lambda loss: None
+    schedulers: Sequence[LRScheduler] = ()
 
 
 def _schedule(optimizers: Sequence[Optimizer], budget: Budget, n_train: int) -> _Schedule:
@@ -490,14 +623,18 @@ def _schedule(optimizers: Sequence[Optimizer], budget: Budget, n_train: int) -> 
     if budget.schedule == "constant":
         return _Schedule(validations)
     if budget.schedule == "cosine":
-        return _Schedule(validations, _PATIENCE, after_step=_cosine(optimizers, budget.max_iter))
+        schedulers = _cosine(optimizers, budget.max_iter)
+        after_step = partial(_step_all, schedulers)
+        return _Schedule(validations, _PATIENCE, after_step, schedulers=schedulers)
     done = np.arange(budget.max_iter + 1) * budget.batch_size // n_train  # epochs, after each step
     ends = (np.flatnonzero(np.diff(done)) + 1).tolist()
     epochs = max(1.0, budget.batch_size / n_train)  # from one validation to the next
-    return _Schedule(frozenset(ends), after_validation=_plateau(optimizers, epochs))
+    lowered = _plateau(optimizers, epochs)
+    after_validation = partial(_lower_all, lowered)
+    return _Schedule(frozenset(ends), after_validation=after_validation, schedulers=lowered)
 
 
-def _cosine(optimizers: Sequence[Optimizer], max_iter: int) -> Callable[[], None]:
+def _cosine(optimizers: Sequence[Optimizer], max_iter: int) -> list[LambdaLR]:
     """A warm-up over the first tenth, then half a wave of the cosine."""
 
     def factor(step: int) -> float:
@@ -505,32 +642,29 @@ def _cosine(optimizers: Sequence[Optimizer], max_iter: int) -> Callable[[], None
         decay = 0.5 * (1 + math.cos(math.pi * done))
         return min(1.0, (done + 1 / max_iter) / _WARM_UP) * decay
 
-    schedulers = [torch.optim.lr_scheduler.LambdaLR(one, factor) for one in optimizers]
-
-    def after_step() -> None:
-        for scheduler in schedulers:
-            scheduler.step()
-
-    return after_step
+    return [LambdaLR(one, factor) for one in optimizers]
 
 
-def _plateau(optimizers: Sequence[Optimizer], epochs: float) -> Callable[[float], None]:
+def _step_all(schedulers: Sequence[LambdaLR]) -> None:
+    for scheduler in schedulers:
+        scheduler.step()
+
+
+def _plateau(optimizers: Sequence[Optimizer], epochs: float) -> list[ReduceLROnPlateau]:
     """The paper's: half the rate after 500 epochs without a lower loss (section 4.1)."""
     patience = math.ceil(_PAPER_PATIENCE / epochs) - 1  # torch halves one validation later
-    schedulers = [
-        torch.optim.lr_scheduler.ReduceLROnPlateau(one, factor=0.5, patience=patience, threshold=0)
-        for one in optimizers
+    return [
+        ReduceLROnPlateau(one, factor=0.5, patience=patience, threshold=0) for one in optimizers
     ]
 
-    def after_validation(loss: float) -> None:
-        for scheduler in schedulers:
-            rates = [group["lr"] for group in scheduler.optimizer.param_groups]
-            scheduler.step(loss)
-            for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
-                if isinstance(rate, Tensor):  # torch before 2.10 puts a number in its place
-                    group["lr"] = rate.fill_(float(group["lr"]))
 
-    return after_validation
+def _lower_all(schedulers: Sequence[ReduceLROnPlateau], loss: float) -> None:
+    for scheduler in schedulers:
+        rates = [group["lr"] for group in scheduler.optimizer.param_groups]
+        scheduler.step(loss)
+        for group, rate in zip(scheduler.optimizer.param_groups, rates, strict=True):
+            if isinstance(rate, Tensor):  # torch before 2.10 puts a number in its place
+                group["lr"] = rate.fill_(float(group["lr"]))
 
 
 def _warn_of_failure(phase: Phase) -> None:
@@ -569,6 +703,8 @@ def fitting(phases: Sequence[Phase], data: TrainingData) -> Iterator[Interrupt]:
     """
     with deferred_interrupt() as interrupt, _threads(phases, data), _seeded(phases, data):
         yield interrupt
+        if data.checkpoint is not None and not interrupt.requested:
+            data.checkpoint.remove()
         if interrupt.requested and not interrupt.answered:
             warn(
                 "Ctrl-C came after the training, and the fit went on to its end. Press it twice to "

@@ -344,7 +344,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
             self.medians_ = _medians(X)
         usual = self._usual(device) if samples.missing else None
         phases = training_phases(self.network_, self.spec_, usual)
-        data = TrainingData(samples, trained, held_out, seed, device, dtype, self.verbose)
+        options = self.verbose, self._checkpoint()
+        data = TrainingData(samples, trained, held_out, seed, device, dtype, *options)
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)
             self.adjustment_ = self._learned_adjustment(X) if self._adjusts() else None

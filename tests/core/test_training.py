@@ -205,9 +205,9 @@ def test_a_lowered_rate_stays_in_the_tensor_that_replayed_steps_read(monkeypatch
     monkeypatch.setattr(torch.optim.lr_scheduler.ReduceLROnPlateau, "_reduce_lr", of_older_torch)
     rate = torch.tensor(0.1)
     optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.zeros(1))], lr=rate, fused=True)
-    after_validation = training._plateau([optimizer], epochs=500)
+    schedulers = training._plateau([optimizer], epochs=500)
     for _ in range(2):
-        after_validation(1.0)
+        training._lower_all(schedulers, 1.0)
     assert optimizer.param_groups[0]["lr"] is rate
     assert rate == torch.tensor(0.05)
 

@@ -478,7 +478,8 @@ class MLSADDetector(NetworkDetector):
         self.spec_ = spec = self._resolve_spec(X, seed, device)
         self.network_ = spec.initialised_network()
         samples, dtype = Samples(X, spec.representation, spec.dtype), self._dtype(device)
-        data = TrainingData(samples, trained, held_out, seed, device, dtype, self.verbose)
+        options = self.verbose, self._checkpoint()
+        data = TrainingData(samples, trained, held_out, seed, device, dtype, *options)
         phases = training_phases(self.network_, spec, _pool(data, spec))
         with fitting(phases, data) as interrupt:
             self.history_, self.n_iter_ = train(self.network_, phases, data, interrupt)

@@ -176,8 +176,8 @@ def test_kept_generators_draw_images_in_the_range_of_x(detector):
 
 @pytest.mark.parametrize("name", ["level 1", "fakes 2", "level 4", "fakes 4"])
 def test_ctrl_c_in_any_phase_keeps_the_levels_before(name, images, monkeypatch):
-    def press_in_its_first_step(phase, optimizers, data, stepper=training.stepper):
-        make = stepper(phase, optimizers, data)
+    def press_in_its_first_step(phase, *rest, stepper=training.stepper):
+        make = stepper(phase, *rest)
 
         def step(x, number):
             if phase.name == name:
