@@ -154,7 +154,7 @@ class ScoringGraph(nn.Module):
             draws_at(levels, self.representation.shape, detector.spec_.seed, member, model)
             for member, model in enumerate(self.models)
         ]
-        vectors = self.given.image_shape is None
+        vectors = self.extractor is None and self.representation.image_shape is None
         self.register_buffer("usual", detector._usual(torch.device("cpu")) if vectors else None)
         self.register_buffer("levels", torch.as_tensor(levels, dtype=torch.float32))
         self.register_buffer("weights", torch.as_tensor(weights, dtype=torch.float32))

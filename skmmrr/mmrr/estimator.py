@@ -555,8 +555,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         >>> from skmmrr import MMRRDetector
         >>> x = np.random.default_rng(0).normal(size=(300, 1))
         >>> detector = MMRRDetector(random_state=0).fit(np.hstack([x, x, -x]))
-        >>> detector.contributions([[1.0, 1.0, 2.0]]).argmax()
-        2
+        >>> detector.contributions([[1.0, 1.0, 2.0]]).argmax(axis=1)
+        array([2])
         """
         check_is_fitted(self)
         if self.image_shape_ is not None or self.extractor_ is not None:

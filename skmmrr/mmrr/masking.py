@@ -19,7 +19,9 @@ from skmmrr.mmrr.root_finding import (
     solve_bias,
 )
 
-_BELOW = 200.0  # the lowest logit, so that a sigmoid is 0 in float32 wherever the lowest one's ends
+# Below the lowest logit of a row. The bias is at most 17 less that one, for levels up to 1 - 6e-8,
+# so that a sigmoid is 0 in float32 there.
+_BELOW = 200.0
 
 
 class _LevelMask(torch.autograd.Function):

@@ -29,7 +29,7 @@ class Pass:
     samples, levels : slice
         Which ones.
     x : Tensor of shape (n_samples, ...)
-        With 0 where a value is missing.
+        With what is usual where a value is missing.
     observed : Tensor of bool of shape (n_samples, ...) or None
         Where there is a value; None if no sample of the call lacks one.
     stages : Stages
