@@ -1,4 +1,4 @@
-"""Groups of parameters that are seldom set: sizes of networks, their training, feature maps.
+"""Groups of parameters that are rarely set: sizes of networks, training, feature maps.
 
 ``detector.set_params(training__learning_rate=1e-4)`` reaches into them, and so does
 ``GridSearchCV(detector, {"network__width": [32, 64]})``.
@@ -78,11 +78,11 @@ class Training(BaseEstimator):
     schedule : {"cosine", "plateau", "constant"}, default=None
         "cosine" warms up over the first tenth of the steps, decays over the rest, and stops early
         when the validation loss has stopped falling. "plateau" is the MMRR paper's: the rate is
-        halved whenever that loss has not fallen for 500 epochs; it is looked at every epoch. None:
+        halved whenever that loss has not fallen for 500 epochs; it is checked every epoch. None:
         "cosine" for MMRR and MLSAD, "constant" for the rotation autoencoder.
     level_power : float, default=None
         Of MMRR alone. In training, levels are drawn as ``u ** level_power`` with u from U(0, 1).
-        The paper's are uniform, 1.0; higher values practise the low levels more, where U-Nets
+        The paper's are uniform, 1.0; higher values draw low levels more often, which U-Nets
         learn late. None: 3.0 for "unet" with fewer than 1,000 steps of the restoration, else 1.0.
     levels_per_sample : int, default=None
         Of MMRR alone. Levels at which a training step sees each sample of the batch; embedding and

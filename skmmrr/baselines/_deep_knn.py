@@ -27,9 +27,9 @@ class DeepKNNDetector(PlaceDetector):
     """Nearest neighbours in a feature space (DN2), among patches, or among pixels or vectors.
 
     The anomaly score is the mean distance to the nearest training samples, in the features of a
-    network that has learned on other images [1]_. With ``patches=True`` each place of a picture is
-    compared with the patches of all training pictures, and the score is the mean over the places
-    that are farthest from them [2]_. Nothing is trained.
+    network pretrained on other images [1]_. With ``patches=True`` each position of a picture is
+    compared with the patches of all training pictures, and the score is the mean distance of the
+    positions that are farthest from them [2]_. Nothing is trained.
 
     Parameters
     ----------
@@ -56,13 +56,13 @@ class DeepKNNDetector(PlaceDetector):
         Whether features are compared place by place. Channels are standardised, and clipped at
         five standard deviations.
     bank_size : int, default=10000
-        Patches that are kept of the training pictures, at most: a coreset that covers the others
-        as well as the greedy choice of the farthest can.
+        At most so many patches of the training pictures are kept: a coreset, chosen greedily by
+        farthest point.
     top_share : float, default=None
         Share of the places of a picture, the farthest, whose mean distance is its score. None:
         0.02. May be set after fit. Only patches use it.
     n_neighbors : int, default=None
-        Number of neighbours; all, where fewer are fitted. None: 2, and of patches 1.
+        Number of neighbours; all, if fewer are fitted. None: 2, or 1 for patches.
     squared : bool, default=False
         Whether to take the mean of squared distances.
     normalize : bool, default=None
@@ -122,8 +122,8 @@ class DeepKNNDetector(PlaceDetector):
 
     Notes
     -----
-    The search is exact, in chunks: beside the features of the fit, memory does not grow with their
-    number. Unit length is not in the paper: on CIFAR-10 it raises EfficientNet's AUROC.
+    The search is exact, in chunks: apart from the features of the fit, memory does not grow with
+    their number. Unit length is not in the paper: on CIFAR-10 it raises EfficientNet's AUROC.
 
     References
     ----------

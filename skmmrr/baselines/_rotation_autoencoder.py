@@ -166,10 +166,10 @@ def training_phase(network: RotationAutoencoder, spec: RotationSpec) -> Phase:
 
 
 class RotationAutoencoderDetector(NetworkDetector):
-    r"""Self-supervised autoencoder: reconstruct images and tell how they are rotated.
+    r"""Self-supervised autoencoder: reconstruct images and predict their rotation.
 
     An autoencoder and a classifier of rotations share an encoder. Both are trained on normal images
-    at once; abnormal ones are reconstructed worse, or their rotation is told less surely [1]_.
+    jointly; abnormal ones are reconstructed worse, or their rotation is predicted less surely [1]_.
 
     With the encoders :math:`E_1, E_2`, decoder :math:`D`, classifier :math:`C`, and
     :math:`x^{90c}` the image :math:`x` after :math:`c` quarter turns counter-clockwise,

@@ -105,7 +105,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    report = commands.add_parser("report", help="tables of results, measured beside published")
+    report = commands.add_parser("report", help="tables of measured and published results")
     report.add_argument("results", type=Path, nargs="+", help="CSV files of run")
     report.add_argument("--metric", choices=METRICS, default="auroc")
     report.add_argument("--format", choices=("markdown", "csv"), default="markdown")

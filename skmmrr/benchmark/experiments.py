@@ -92,7 +92,7 @@ _UNDATED = {
         (*_CLASSICAL, "PyOD ECOD", "PyOD KNN"),
     ),
     "adbench": Experiment(
-        "ADBench's tables, beside PyOD's detectors, in PyOD's three tables",
+        "ADBench's tables, compared with PyOD's detectors, in PyOD's three tables",
         ("adbench",),
         ("MMRR", "OC-SVM", "KDE", "2-NN", *_PYOD),
         (0, 1, 2),
@@ -144,7 +144,7 @@ _UNDATED = {
         (0, 1, 2),
     ),
     "mlsad-table-1": Experiment(
-        "MLSAD's table 1: CIFAR-10, beside neighbours and KDE",
+        "MLSAD's table 1: CIFAR-10, compared with neighbours and KDE",
         _CIFAR,
         ("MLSAD", "KDE", "2-NN, adjusted"),
     ),

@@ -1,4 +1,4 @@
-"""Tables of results in the papers' layout and in PyOD's, measured beside published."""
+"""Tables of results in the papers' layout and in PyOD's, measured and published."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What all detectors share: checking of X, images beside vectors, thresholds, predictions."""
+"""What all detectors share: checks of X, images and vectors, thresholds, predictions."""
 
 import copy
 import math
@@ -117,8 +117,8 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
             If all samples that set the threshold score the same, or are so few that the rate of
             `contamination` has a standard error above half of it. After Ctrl-C during the training
             of networks: training stops, the best weights so far are kept, and the detector is
-            fitted; after it, the fit goes on to its end. Ctrl-C before anything was learned, and a
-            second one, give the fit up.
+            fitted; after it, the fit runs to its end. Ctrl-C before anything was learned, and a
+            second one, abort the fit.
         """
         fitted = self._unfitted()
         fitted._fit(X)
@@ -199,7 +199,7 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: ArrayLike) -> NDArray[np.int64]:
-        """Tell anomalies from normal samples.
+        """Predict which samples are anomalies.
 
         Parameters
         ----------
@@ -340,23 +340,23 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         return self._p_values(self.score_samples(X))
 
     def flag(self, X: ArrayLike, *, fdr: float = 0.1) -> NDArray[np.bool]:
-        """Flag anomalies so that few of those flagged are false: Benjamini and Hochberg's way.
+        """Flag anomalies at a bounded false discovery rate, by the Benjamini-Hochberg procedure.
 
         Parameters
         ----------
         X : array-like
             Samples in any of the forms that :meth:`fit` takes.
         fdr : float, default=0.1
-            False discovery rate, in (0, 1): of the samples that are flagged, the share that is
-            normal, in expectation over calibrations and X. It holds for conformal p-values of
-            independent samples [1]_; where none is abnormal, something is flagged in at most this
+            False discovery rate, in (0, 1): bounds the share of normal samples among those that
+            are flagged, in expectation over calibrations and X. It holds for conformal p-values of
+            independent samples [1]_. If no sample is abnormal, anything is flagged in at most this
             share of the calls.
 
         Returns
         -------
         flagged : ndarray of bool of shape (n_samples,)
             Unlike scores and labels these depend on the other samples of the call: the more of
-            them stand out, the less the next one must.
+            them are extreme, the lower the bar for the next one.
 
         Raises
         ------

@@ -1,9 +1,9 @@
 """How complex images are, and what that says of their errors.
 
-A busy image is restored worse than a plain one, be it normal or not. Serra et al. take the
-complexity off the likelihood of generative models ("Input complexity and out-of-distribution
-detection with likelihood-based generative models", ICLR 2020); here normal images say how much,
-and how busy a normal image is: one far busier or plainer is abnormal for that.
+A complex image is restored worse than a plain one, whether it is normal or not. Serra et al.
+subtract the complexity from the likelihood of generative models ("Input complexity and
+out-of-distribution detection with likelihood-based generative models", ICLR 2020). Here normal
+images determine how much, and which complexity is typical: unusual complexity raises the score.
 """
 
 from collections.abc import Mapping
@@ -26,8 +26,8 @@ _MOST_IMAGES, _MOST_ELEMENTS = 500, 2**27  # that say what errors are usual
 _FEWEST_IMAGES = 5  # of which an interval for a slope can be told
 
 _COPY = 1e-6  # of the largest error: less has an image that was learned twice
-_RARITY_WEIGHT = 1 / 4  # weight of an unusual variation beside an unusual error
-_ALIKE = 0.02  # standard deviation of logarithms up to which images are equally busy
+_RARITY_WEIGHT = 1 / 4  # weight of an unusual variation relative to an unusual error
+_ALIKE = 0.02  # standard deviation of logarithms up to which images are equally complex
 _MOST_NORMAL = 5.0  # standard deviations that a normal image is off
 _MOST_DEVIATIONS, _MOST_SPREAD = 10.0, 1.0  # that count: of variations, of errors
 
@@ -73,8 +73,8 @@ class Adjustment:
     Attributes
     ----------
     slope : float
-        Errors of normal images are this power of their variation; 0 where the images do not say
-        that it is another.
+        Errors of normal images grow as this power of their variation; 0 unless it differs
+        significantly from 0.
     rarity_weight : float
         What the logarithm of the error gains, times the square of the number of standard deviations
         by which the logarithm of the variation is off; of ten at most.
@@ -96,12 +96,12 @@ class Adjustment:
     def fit(cls, variation: NDArray[np.float64], errors: NDArray[np.float64]) -> "Adjustment":
         """Learn from normal images.
 
-        The slope of the logarithms is Theil and Sen's, which odd images do not move. It is 0 if
-        that lies in its interval of 95% confidence.
+        The slope of the logarithms is the Theil-Sen estimate, which is robust to odd images. It is
+        0 if 0 lies in its 95% confidence interval.
 
-        An unusual variation counts as a normal density has it: half the square of its standard
-        deviations, in those of the errors beside the regression, times a weight; not at all where
-        nearly all images are equally busy.
+        An unusual variation counts by its negative log-likelihood under a normal density: half its
+        squared standard score, in units of the regression's residual deviation, times a weight. It
+        does not count if nearly all images are equally complex.
 
         Parameters
         ----------
@@ -210,6 +210,6 @@ def require_adjustment(adjustment: LearnedT | None, owner: str) -> LearnedT:
     if adjustment is None:
         raise ValueError(
             f"The parameter 'adjust' of {owner} is True, but it was fitted with adjust=False and "
-            "does not know which errors are usual. Fit again, or set adjust=False."
+            "does not know which errors are usual. Refit, or set adjust=False."
         )
     return adjustment

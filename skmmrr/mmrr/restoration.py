@@ -10,7 +10,7 @@ class Restoration(nn.Module):
     Parameters
     ----------
     backbone : nn.Module
-        The restoration network :math:`f_{res}`. It is told neither the level nor the mask.
+        The restoration network :math:`f_{res}`. It sees neither the level nor the mask.
     """
 
     def __init__(self, backbone: nn.Module) -> None:

@@ -1,6 +1,6 @@
 """What is fitted, every number resolved; and what None means for the parameters of MMRRDetector.
 
-The defaults train well on two cores in minutes. How they were found is told in
+The defaults train well on two cores in minutes. How they were found is described in
 docs/results/diary.md.
 """
 
