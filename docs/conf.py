@@ -27,6 +27,7 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
+highlight_language = "none"  # but where a block names its own
 default_role = "code"  # numpydoc's single backticks: names of parameters
 nitpicky = False
 show_warning_types = True
