@@ -55,7 +55,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "gallery/backreferences",
     "doc_module": ("skmmrr",),
     "reset_argv": "example_arguments.example_arguments",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "example_arguments.ExampleOrder",
     "capture_repr": (),
     "download_all_examples": False,
     "show_signature": False,

@@ -1,8 +1,20 @@
-"""What the gallery gives the examples on their command line: a part that takes a minute or two."""
+"""The order of the gallery, and the arguments with which its examples take a minute or two."""
 
 from pathlib import Path
 from typing import Any
 
+from sphinx_gallery.sorting import FileNameSortKey
+
+_ORDER = (
+    "parts",
+    "table",
+    "thresholds",
+    "comparison",
+    "digits",
+    "detectors",
+    "own_backbone",
+    "dask",
+)
 _PICTURES = ["--pictures", "../docs/_build/pictures"]
 _ARGUMENTS = {"plot_digits.py": ["--digits", "8", *_PICTURES], "plot_detectors.py": _PICTURES}
 
@@ -10,3 +22,11 @@ _ARGUMENTS = {"plot_digits.py": ["--digits", "8", *_PICTURES], "plot_detectors.p
 def example_arguments(gallery: dict[str, Any], script: dict[str, Any]) -> list[str]:
     """Arguments of an example; the examples of the gallery see them as ``sys.argv[1:]``."""
     return _ARGUMENTS.get(Path(script["src_file"]).name, [])
+
+
+class ExampleOrder(FileNameSortKey):
+    """From first steps to what few need; an example that has no place here is an error."""
+
+    def __call__(self, filename: str) -> int:
+        """Place of an example."""
+        return _ORDER.index(Path(filename).stem.removeprefix("plot_"))
