@@ -93,9 +93,9 @@ class PictureDetector(BaseDetector):
         Learns and scores the pictures, or their tiles, as uint8 images.
     size : tuple (height, width), default=None
         To which pictures are resized when they are read. None keeps their own size, which must be
-        the same for all unless they are tiled.
+        that of the first picture that is learned unless there are tiles.
     mode : {"color", "grey"}, default="color"
-        Whether images are read in colour or in grey.
+        Whether images have three channels or none.
     tile : int, default=None
         Side of the square tiles that pictures are cut into after resizing. Each is a
         sample. A picture's score is the highest of its tiles' scores; their maps are blended. None
