@@ -1,4 +1,4 @@
-"""Run the Python code of README and guide: ``python docs/check_snippets.py [page ...]``.
+"""Run the Python code of the guide and of the README: ``python docs/check_snippets.py [page ...]``.
 
 Blocks of a page share their names and an empty folder. A block without a language that follows is
 what they print. Blocks of other languages are not run.

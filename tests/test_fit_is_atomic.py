@@ -27,8 +27,9 @@ from skmmrr.core import training
 from skmmrr.core.base import BaseDetector
 from skmmrr.core.training import TrainingInterrupted
 
-pytestmark = pytest.mark.slow
 PACKAGE = str(Path(skmmrr.__file__).parent)
+
+pytestmark = pytest.mark.slow
 
 DETECTORS = [
     MMRRDetector(
