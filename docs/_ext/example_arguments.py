@@ -25,8 +25,9 @@ def example_arguments(gallery: dict[str, Any], script: dict[str, Any]) -> list[s
 
 
 class ExampleOrder(FileNameSortKey):
-    """From first steps to what few need; an example that has no place here is an error."""
+    """From first steps to what few need; examples without a place in the order come last."""
 
-    def __call__(self, filename: str) -> int:
+    def __call__(self, filename: str) -> tuple[int, str]:
         """Place of an example."""
-        return _ORDER.index(Path(filename).stem.removeprefix("plot_"))
+        name = Path(filename).stem.removeprefix("plot_")
+        return (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)
