@@ -27,6 +27,7 @@ extensions = [
 ]
 templates_path = ["_templates"]
 exclude_patterns = ["_build"]
+highlight_language = "none"  # but where a block names its own
 default_role = "code"  # numpydoc's single backticks: names of parameters
 nitpicky = False
 show_warning_types = True
@@ -54,7 +55,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "gallery/backreferences",
     "doc_module": ("skmmrr",),
     "reset_argv": "example_arguments.example_arguments",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "example_arguments.ExampleOrder",
     "capture_repr": (),
     "download_all_examples": False,
     "show_signature": False,

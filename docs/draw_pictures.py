@@ -1,12 +1,14 @@
 """Draw the pictures of the README and of the guide: ``python docs/draw_pictures.py [NAME ...]``.
 
-The names are those of the functions below; without one all are drawn. Parts are rendered, so that
-nothing is downloaded. On one core all of it takes some ten minutes, nearly all of them training.
+The names are those of ``PICTURES``; without one all are drawn. Parts are rendered, so that nothing
+is downloaded. On one core all of it takes some ten minutes, nearly all of them training. The report
+of the guide, ``report.png``, is Chromium's screenshot of what ``skmmrr evaluate --report`` writes.
 """
 
 import runpy
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -139,23 +141,20 @@ def draw_stages(detector: MMRRDetector, good: np.ndarray, stained: np.ndarray) -
     figure.savefig(DOCS / "stages.png", dpi=100)
 
 
-def table() -> None:
-    """The last picture of the example of a table."""
-    _last_picture("plot_table.py", "table.png")
-
-
-def comparison() -> None:
-    """The picture of the example that compares detectors."""
-    _last_picture("plot_comparison.py", "comparison.png")
-
-
-def _last_picture(example: str, name: str) -> None:
+def from_example(name: str, number: int) -> None:
+    """A figure of an example of the gallery."""
     plt.close("all")
-    runpy.run_path(str(DOCS.parent / "examples" / example))
-    plt.gcf().savefig(DOCS / name, dpi=85)
+    runpy.run_path(str(DOCS.parent / "examples" / f"plot_{name}.py"))
+    plt.figure(number).savefig(DOCS / f"{name}.png", dpi=85)
 
 
-PICTURES = {"parts": parts, "stages": stages, "table": table, "comparison": comparison}
+PICTURES = {
+    "parts": parts,
+    "stages": stages,
+    "table": partial(from_example, "table", 2),
+    "thresholds": partial(from_example, "thresholds", 1),
+    "comparison": partial(from_example, "comparison", 1),
+}
 
 
 def main() -> None:

@@ -25,7 +25,9 @@ from skmmrr.benchmark import compare
 
 X, y = load_breast_cancer(return_X_y=True)  # 1 is benign
 detectors = {
-    "MMRR": MMRRDetector(max_iter=300, level_rule="gauss-legendre", n_levels=8),
+    "MMRR": MMRRDetector(
+        max_iter=300, level_rule="gauss-legendre", n_levels=8
+    ),
     "OC-SVM": OCSVMDetector(),
     "KDE": KDEDetector(),
     "2 neighbours": DeepKNNDetector(),
@@ -33,7 +35,9 @@ detectors = {
     "local outlier factor": LocalOutlierFactor(novelty=True),
 }
 table = compare(X, y == 0, detectors, n_splits=3, random_state=0)
-print(table[["auroc", "auroc_std", "false_positive_rate"]].round(3).to_string())
+print(
+    table[["auroc", "auroc_std", "false_positive_rate"]].round(3).to_string()
+)
 
 # %%
 # The picture
@@ -42,6 +46,12 @@ print(table[["auroc", "auroc_std", "false_positive_rate"]].round(3).to_string())
 
 figure, ax = plt.subplots(figsize=(6, 3.2), layout="constrained")
 ordered = table.sort_values("auroc")
-ax.errorbar(ordered["auroc"], ordered.index, xerr=ordered["auroc_std"], fmt="o", capsize=3)
+ax.errorbar(
+    ordered["auroc"],
+    ordered.index,
+    xerr=ordered["auroc_std"],
+    fmt="o",
+    capsize=3,
+)
 ax.set(xlabel="AUROC", title="Breast cancer, benign samples learned")
 ax.grid(axis="x", alpha=0.4)

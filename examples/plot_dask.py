@@ -51,9 +51,14 @@ def score_rows(rows):
 
 def score_pictures(client, model, paths, n_at_a_time=10):
     """Scores of pictures, some at a time on each worker."""
-    parts = [paths[i : i + n_at_a_time] for i in range(0, len(paths), n_at_a_time)]
+    parts = [
+        paths[i : i + n_at_a_time] for i in range(0, len(paths), n_at_a_time)
+    ]
     everywhere = client.scatter(model, broadcast=True)  # once to each worker
-    scores = [client.submit(PictureDetector.score_samples, everywhere, part) for part in parts]
+    scores = [
+        client.submit(PictureDetector.score_samples, everywhere, part)
+        for part in parts
+    ]
     return np.concatenate(client.gather(scores))
 
 
@@ -67,18 +72,24 @@ def score_pictures(client, model, paths, n_at_a_time=10):
 def main():
     """Score an array and a folder on two workers, and compare with this process."""
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None
+        ) as cluster,
         Client(cluster) as client,
         TemporaryDirectory() as folder,
     ):
         rows = da.from_array(np.tile(X, (20, 1)), chunks=(1000, X.shape[1]))
         scores = score_rows(rows).compute()
         same = np.array_equal(scores[: len(X)], detector.score_samples(X))
-        print(f"{len(scores)} rows in {rows.numblocks[0]} blocks, the same scores: {same}")
+        print(
+            f"{len(scores)} rows in {rows.numblocks[0]} blocks, the same scores: {same}"
+        )
 
         save_washers(folder, size=64, random_state=0)
         learned, _ = training_pictures(folder)
-        model = PictureDetector(OCSVMDetector(), size=(64, 64), random_state=0).fit(learned)
+        model = PictureDetector(
+            OCSVMDetector(), size=(64, 64), random_state=0
+        ).fit(learned)
         paths = sorted(Path(folder, "test").rglob("*.png"))
         scores = score_pictures(client, model, paths)
         same = np.array_equal(scores, model.score_samples(paths))

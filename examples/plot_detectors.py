@@ -4,18 +4,18 @@ All detectors on one digit, side by side
 =========================================
 
 Every detector of the library learns the same digit from the same hundred images of
-scikit-learn's own data, and scores the same unseen ones. The histograms show how far each keeps
-the digit and the others apart, and where its threshold lies. That is meant to let 95% of normal
-images pass, and is set by all training images, each scored as if it had not been learned; of a
-hundred it may be some percent off. ``calibrate`` takes more where there are more.
+scikit-learn's own data, and scores the same unseen ones. The histograms show how well each
+separates the digit from the others, and where its threshold lies. The threshold is meant to pass
+95% of normal images. It is estimated from a hundred images, and may be some percent off;
+``calibrate`` uses more, if there are more.
 
-It takes some minutes on two cores, and ``pip install ".[plot,backbones]"`` before.
+It takes some minutes on two cores, and needs ``pip install ".[plot,backbones]"``.
 """
 
 # %%
 # The detectors
 # -------------
-# All have default arguments but for the seed. Nearest neighbours come twice: among the pixels, and
+# All have default arguments except for the seed. Nearest neighbours appear twice: in pixels, and
 # among the features of a network that has learned photographs, at a size that suits small images.
 
 import argparse
@@ -35,10 +35,19 @@ from skmmrr.baselines import (
 from skmmrr.benchmark import find_tasks
 from skmmrr.plot import ScoreHistogramDisplay
 
-parser = argparse.ArgumentParser(description="All detectors on one of scikit-learn's digits.")
+parser = argparse.ArgumentParser(
+    description="All detectors on one of scikit-learn's digits."
+)
 parser.add_argument("--digit", type=int, default=3, choices=range(10))
-parser.add_argument("--seed", type=int, default=0, help="of the split and of the detectors")
-parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="folder to write to")
+parser.add_argument(
+    "--seed", type=int, default=0, help="of the split and of the detectors"
+)
+parser.add_argument(
+    "--pictures",
+    type=Path,
+    default=Path("pictures"),
+    help="folder to write to",
+)
 arguments = parser.parse_args()
 
 detectors = {
@@ -73,13 +82,18 @@ for (name, detector), ax in zip(detectors.items(), axes.flat, strict=True):
     passed = scores >= detector.offset_
     shares = (passed[y_test == 1].mean(), 1 - passed[y_test == -1].mean())
     print(
-        f"| {name} | {auroc:.4f} | {shares[0]:.0%} | {shares[1]:.0%} | {seconds:.1f} |", flush=True
+        f"| {name} | {auroc:.4f} | {shares[0]:.0%} | {shares[1]:.0%} | {seconds:.1f} |",
+        flush=True,
     )
-    ScoreHistogramDisplay.from_predictions(-scores, y_test, threshold=-detector.offset_, ax=ax)
+    ScoreHistogramDisplay.from_predictions(
+        -scores, y_test, threshold=-detector.offset_, ax=ax
+    )
     ax.set_title(f"{name}: AUROC {auroc:.3f}")
 for ax in axes.flat[1:]:
     ax.get_legend().remove()
-figure.suptitle(f"{arguments.digit}s of scikit-learn's digits against all others")
+figure.suptitle(
+    f"{arguments.digit}s of scikit-learn's digits against all others"
+)
 
 arguments.pictures.mkdir(parents=True, exist_ok=True)
 figure.savefig(arguments.pictures / "detectors.png", dpi=120)

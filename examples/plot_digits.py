@@ -34,17 +34,33 @@ from skmmrr import MMRRDetector
 from skmmrr.benchmark import find_tasks
 from skmmrr.plot import AnomalyMapDisplay, MaskingLevelsDisplay
 
-parser = argparse.ArgumentParser(description="MMRR on scikit-learn's digits, one against all.")
-parser.add_argument("--digits", type=int, nargs="+", default=list(range(10)), choices=range(10))
-parser.add_argument("--seed", type=int, default=0, help="of the split and of the detectors")
-parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="folder to write to")
-parser.add_argument("--table", type=Path, help="CSV file to write the table to")
+parser = argparse.ArgumentParser(
+    description="MMRR on scikit-learn's digits, one against all."
+)
+parser.add_argument(
+    "--digits", type=int, nargs="+", default=list(range(10)), choices=range(10)
+)
+parser.add_argument(
+    "--seed", type=int, default=0, help="of the split and of the detectors"
+)
+parser.add_argument(
+    "--pictures",
+    type=Path,
+    default=Path("pictures"),
+    help="folder to write to",
+)
+parser.add_argument(
+    "--table", type=Path, help="CSV file to write the table to"
+)
 arguments = parser.parse_args()
 
 
 def baseline_scores(train, test):
     """Scores of the classical detectors, higher for more normal."""
-    train, test = train.reshape(len(train), -1) / 16, test.reshape(len(test), -1) / 16
+    train, test = (
+        train.reshape(len(train), -1) / 16,
+        test.reshape(len(test), -1) / 16,
+    )
     # One leaf: between several, scikit-learn 1.9 sums log-densities hundreds of nats off.
     kde = KernelDensity(leaf_size=len(train))
     kde = GridSearchCV(kde, {"bandwidth": np.logspace(-1.5, 0.5, 20)})
@@ -77,14 +93,20 @@ for digit in arguments.digits:
     fitted = time.perf_counter()
     scores = {"MMRR": detector.score_samples(test)}
     seconds = (fitted - start, time.perf_counter() - fitted)
-    few = copy.deepcopy(detector).set_params(level_rule="gauss-legendre", n_levels=8)
-    scores["MMRR w/o refinement"] = few.set_params(refine=False).score_samples(test)
+    few = copy.deepcopy(detector).set_params(
+        level_rule="gauss-legendre", n_levels=8
+    )
+    scores["MMRR w/o refinement"] = few.set_params(refine=False).score_samples(
+        test
+    )
     scores |= baseline_scores(train, test)
     values.append([roc_auc_score(y_test, scores[name]) for name in names])
     cells = [f"{value:.4f}" for value in values[-1]]
     table.append((str(digit), *cells, *(f"{s:.0f}" for s in seconds)))
     print(f"| {' | '.join(table[-1])} |", flush=True)
-table.append(("mean", *(f"{value:.4f}" for value in np.mean(values, axis=0)), "", ""))
+table.append(
+    ("mean", *(f"{value:.4f}" for value in np.mean(values, axis=0)), "", "")
+)
 print(f"| {' | '.join(table[-1])} |")
 if arguments.table:
     with arguments.table.open("w", newline="") as file:
@@ -99,14 +121,21 @@ if arguments.table:
 arguments.pictures.mkdir(parents=True, exist_ok=True)
 order = np.argsort(scores["MMRR"])
 normal, abnormal = order[y_test[order] == 1], order[y_test[order] == -1]
-levels = MaskingLevelsDisplay.from_estimator(detector, test[[normal[-1], abnormal[0]]])
+levels = MaskingLevelsDisplay.from_estimator(
+    detector, test[[normal[-1], abnormal[0]]]
+)
 levels.figure_.savefig(arguments.pictures / "masking_levels.png", dpi=120)
 
 # %%
 # Where normal digits and anomalies are abnormal, on one scale.
 
 shown = np.concatenate([normal[::-1][:3], abnormal[:: len(abnormal) // 4][:4]])
-titles = [("normal" if y_test[i] == 1 else "anomaly") + f" {-scores['MMRR'][i]:.3f}" for i in shown]
+titles = [
+    ("normal" if y_test[i] == 1 else "anomaly") + f" {-scores['MMRR'][i]:.3f}"
+    for i in shown
+]
 maps = AnomalyMapDisplay.from_estimator(detector, test[shown], titles=titles)
 maps.figure_.savefig(arguments.pictures / "anomaly_maps.png", dpi=120)
-print(f"\nPictures of digit {arguments.digits[-1]} are in {arguments.pictures}.")
+print(
+    f"\nPictures of digit {arguments.digits[-1]} are in {arguments.pictures}."
+)

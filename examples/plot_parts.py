@@ -40,7 +40,13 @@ from skmmrr.inspection import (
 work = TemporaryDirectory()
 folder = Path(work.name, "parts")
 save_washers(folder, random_state=0)
-for kind in ("train/good", "test/good", "test/chip", "test/scratch", "test/stain"):
+for kind in (
+    "train/good",
+    "test/good",
+    "test/chip",
+    "test/scratch",
+    "test/stain",
+):
     print(f"{kind}: {len(list((folder / kind).glob('*.png')))} pictures")
 
 # %%
@@ -61,7 +67,10 @@ print(f"{len(paths)} pictures, threshold {-model.offset_:.3f}")
 # A row for each kind of picture, and one for all.
 
 for row in evaluate_folder(model, folder):
-    print(row["kind"], {name: row[name] for name in ("pictures", "abnormal", "image_auroc")})
+    print(
+        row["kind"],
+        {name: row[name] for name in ("pictures", "abnormal", "image_auroc")},
+    )
 
 # %%
 # Where the parts are defective
@@ -69,13 +78,19 @@ for row in evaluate_folder(model, folder):
 # Maps are drawn on one scale, which the held-out good pictures set: values that are usual there
 # are not coloured at all.
 
-findings = sorted(inspect_folder(model, folder), key=lambda finding: finding.path)
+findings = sorted(
+    inspect_folder(model, folder), key=lambda finding: finding.path
+)
 figure, axes = plt.subplots(2, 4, figsize=(10, 5.4), layout="constrained")
-for column, kind in zip(axes.T, ("good", "chip", "scratch", "stain"), strict=True):
+for column, kind in zip(
+    axes.T, ("good", "chip", "scratch", "stain"), strict=True
+):
     finding = next(finding for finding in findings if finding.kind == kind)
     picture = Image.open(finding.path)
     boxes = finding.boxes if finding.abnormal else ()
-    overlay = draw_overlay(picture, finding.anomaly_map, model.map_thresholds_, boxes)
+    overlay = draw_overlay(
+        picture, finding.anomaly_map, model.map_thresholds_, boxes
+    )
     for ax, shown in zip(column, (picture, overlay), strict=True):
         ax.imshow(shown)
         ax.set_axis_off()

@@ -50,7 +50,9 @@ ScoreHistogramDisplay.from_estimator(detector, X_test, y_test)
 # median error of that feature on benign samples, since some features are harder to restore.
 
 usual = np.median(detector.anomaly_map(held_out), axis=0)
-sample = malignant[[np.argsort(detector.score_samples(malignant))[len(malignant) // 2]]]
+sample = malignant[
+    [np.argsort(detector.score_samples(malignant))[len(malignant) // 2]]
+]
 times = detector.anomaly_map(sample)[0] / usual
 top = np.argsort(times)[-8:]
 figure, ax = plt.subplots(figsize=(7, 3.6), layout="constrained")

@@ -55,7 +55,9 @@ ax.legend()
 figure, ax = plt.subplots(figsize=(5, 3.4), layout="constrained")
 bins = np.linspace(0, 1, 21)
 ax.hist(detector.p_values(new), bins, density=True, alpha=0.6, label="normal")
-ax.hist(detector.p_values(ones), bins, density=True, alpha=0.6, label="anomalies")
+ax.hist(
+    detector.p_values(ones), bins, density=True, alpha=0.6, label="anomalies"
+)
 ax.set(xlabel="p-value", ylabel="density")
 ax.legend()
 

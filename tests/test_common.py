@@ -16,6 +16,8 @@ from skmmrr.baselines import (
 )
 from skmmrr.core import training
 
+pytestmark = pytest.mark.slow
+
 
 class Folded:
     """Takes any vector as an image of one row: the checks feed 1 to 10 features."""

@@ -30,6 +30,8 @@ from skmmrr.core.training import TrainingInterrupted
 PLAIN = {"precision": "float32"}  # an error injected where autocast ends would leave it on
 PACKAGE = str(Path(skmmrr.__file__).parent)
 
+pytestmark = pytest.mark.slow
+
 DETECTORS = [
     MMRRDetector(
         2,

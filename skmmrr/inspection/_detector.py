@@ -86,38 +86,38 @@ class PictureDetector(BaseDetector):
     """A detector for pictures on disk, of a region of interest, whole or in tiles.
 
     Wraps a detector of images. Pictures are read some at a time, so that a folder may exceed the
-    memory. A part of them is not learned, and tells which scores and which values of anomaly maps
+    memory. Some of them are held out, and determine which scores and which values of anomaly maps
     are usual in normal pictures.
 
     Parameters
     ----------
     detector : estimator of this library
-        Learns and scores the pictures, or their tiles, as images of uint8.
+        Learns and scores the pictures, or their tiles, as uint8 images.
     size : tuple (height, width), default=None
         As :class:`skmmrr.preprocessing.LoadImages` has it; but with `tile`, None lets pictures
         differ in size.
     mode : {"color", "grey"}, default="color"
         As :class:`skmmrr.preprocessing.LoadImages` has it.
     tile : int, default=None
-        Side of the square tiles that pictures are cut into after they were resized. Each is a
-        sample. A picture's score is the highest of its tiles'; their maps are blended. None takes
-        pictures whole.
+        Side of the square tiles that pictures are cut into after resizing. Each is a
+        sample. A picture's score is the highest of its tiles' scores; their maps are blended. None
+        takes whole pictures.
     overlap : float, default=0.25
-        Share of a tile's side that its neighbour covers too, at least; in [0, 1).
+        Least share of a tile's side that its neighbour overlaps; in [0, 1).
     roi : array-like of shape (height, width), default=None
-        Region of interest: nonzero where pictures are looked at, brought to the size of each. All
-        outside has one colour, the mean of what is learned, and its anomaly map is 0, in the score
-        too. Tiles that lie outside are left out. It needs a detector with anomaly maps.
+        Region of interest: nonzero inside, resized to each picture. Pixels outside are replaced by
+        the mean colour of the training data; their anomaly map is 0, for the score too. Tiles
+        outside are left out. It needs a detector with anomaly maps.
     max_tiles : int, default=2000
-        Tiles that are learned at most, drawn from all pictures alike; they lie in a temporary file.
+        Most tiles that are learned, equally many from each picture; kept in a temporary file.
     false_positive_rate : float, default=None
         Of the conformal threshold; see :meth:`calibrate`. None takes the rule of `contamination`.
     validation_fraction : float, default=0.25
-        Share of the pictures that are not learned, but set the threshold and `map_thresholds_`.
+        Share of the pictures that is held out, to set the threshold and `map_thresholds_`.
     contamination : "auto" or float, default="auto"
         Share of these that is above the threshold; "auto" is 0.05.
     random_state : int, RandomState instance or None, default=None
-        Seed of the split and of the draw of tiles; `detector` has its own.
+        Seed of the split and of the choice of tiles; `detector` has its own.
     verbose : int, default=0
         1 shows progress with the time left.
 
@@ -126,16 +126,16 @@ class PictureDetector(BaseDetector):
     detector_ : estimator
         Fitted.
     fill_ : ndarray of float64 of shape (n_channels,)
-        The colour outside of the region of interest; absent without one.
+        The colour outside the region of interest; absent without one.
     map_thresholds_ : tuple (low, high) of float or None
-        What a map must exceed to be unusual. `high` is the 95% quantile over normal pictures of
-        their maps' highest values: a region is abnormal that reaches it somewhere. `low` is the
-        median over normal pictures of their maps' 99.5% quantiles: such a region extends as far as
-        its values are above. None for a detector without maps.
+        Thresholds of anomaly maps. `high` is the 95% quantile, over normal pictures, of the
+        maximum of the map: a region that exceeds it somewhere is abnormal. `low` is the median,
+        over normal pictures, of the 99.5% quantile of the map: the region extends as far as it is
+        exceeded. None for a detector without maps.
     offset_ : float
         ``decision_function`` is ``score_samples`` minus this.
     calibration_scores_ : ndarray of float64
-        Scores of the pictures that were held out, in rising order.
+        Scores of the held-out pictures, in ascending order.
 
     See Also
     --------
@@ -207,7 +207,7 @@ class PictureDetector(BaseDetector):
     # Fitting
 
     def fit(self, X: Sequence[str | os.PathLike[str]], y: Any = None) -> Self:  # type: ignore[override]
-        """Learn normal pictures, and set the thresholds by those that are held out.
+        """Learn normal pictures, and set the thresholds from held-out ones.
 
         Parameters
         ----------
@@ -236,8 +236,8 @@ class PictureDetector(BaseDetector):
         held_out, learned = (np.sort(part) for part in self._split(len(paths), seed))
         if len(learned) < 2:
             raise ValueError(
-                f"{type(self).__name__} learns pictures and holds out others, at least 3 in all. "
-                f"Got {len(paths)}."
+                f"{type(self).__name__} needs at least 3 pictures, to learn some and hold out "
+                f"others. Got {len(paths)}."
             )
         if self.false_positive_rate is not None:
             self._check_rate(self.false_positive_rate, len(held_out), len(paths))
@@ -295,8 +295,8 @@ class PictureDetector(BaseDetector):
         if roi.ndim != 2 or not roi.any():
             what = f"shape {roi.shape}" if roi.any() else "zeros"
             raise ValueError(
-                f"The parameter 'roi' of {owner} must be an array (height, width), nonzero where "
-                f"pictures are looked at. Got one of {what}."
+                f"The parameter 'roi' of {owner} must be an array (height, width), nonzero in the "
+                f"region of interest. Got {what}."
             )
         if not hasattr(self.detector, "anomaly_map"):
             raise ValueError(
@@ -353,7 +353,7 @@ class PictureDetector(BaseDetector):
         if not (large if self.tile else (height, width) == side):
             raise ValueError(
                 f"{path} has (height, width) = {(height, width)}, and must have {least}{side}. "
-                "Name the size to which pictures are resized."
+                "Set the size to which pictures are resized."
             )
         places = tile_places((height, width), (side[0], side[1]), self.overlap)
         inside = self._inside((height, width))
@@ -379,7 +379,7 @@ class PictureDetector(BaseDetector):
     @available_if(_has_maps)  # type: ignore[untyped-decorator]
     @shared_copies()
     def anomaly_map(self, X: Sequence[str | os.PathLike[str]]) -> list[NDArray[np.float32]]:
-        """Tell where pictures are abnormal.
+        """Map where pictures are abnormal.
 
         Parameters
         ----------

@@ -84,7 +84,7 @@ class Labels:
 
 
 class Evaluation:
-    """Rows of figures, of findings that are added one by one.
+    """Metrics, from findings that are added one by one.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ class Evaluation:
         self._masks[finding.path] = np.zeros(size, bool) if mask is None else read_mask(mask, size)
 
     def rows(self) -> list[dict[str, object]]:
-        """A row a kind, set beside the normal pictures, and one of all; columns ``COLUMNS``."""
+        """A row for each kind, compared with the normal one, and one for all; see ``COLUMNS``."""
         normal = self._labels.normal
         own = {kind: [f for f in self._findings if f.kind == kind] for kind in self._kinds()}
         good = own.pop(normal, [])
@@ -154,7 +154,7 @@ def evaluate_folder(
     normal: str | None = None,
     verbose: int = 0,
 ) -> list[dict[str, object]]:
-    """Compare what a detector says of pictures with what their folders say.
+    """Evaluate a detector on labelled folders of pictures.
 
     Parameters
     ----------

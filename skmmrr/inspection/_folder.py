@@ -54,7 +54,7 @@ class Finding:
 def training_pictures(
     folder: str | os.PathLike[str], mode: str = "color", verbose: int = 0
 ) -> tuple[list[Path], list[Finding]]:
-    """Pictures to learn from, and the files that cannot be read.
+    """Find pictures to learn from, and report unreadable files.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def readable_pictures(
 def score_folder(
     detector: PictureDetector, folder: str | os.PathLike[str], verbose: int = 0
 ) -> list[Finding]:
-    """Score all pictures of a folder, some at a time.
+    """Score all pictures in a folder and its subfolders.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ def normal_kind(kinds: Sequence[str], named: str | None = None) -> str | None:
     return next((k for name in _NORMAL for k in kinds if k.lower().split("/")[-1] == name), None)
 
 
-_OVERLAY = "It is an overlay that skmmrr score wrote."
+_OVERLAY = "It is an overlay written by skmmrr score."
 
 
 def _refuse_overlay(path: Path) -> None:
@@ -222,5 +222,5 @@ def _files(folder: Path) -> tuple[list[Path], list[Finding]]:
     paths = [path for path in pictures_in(folder, "**/*") if masks not in path.parents]
     files = {path for path in folder.glob("**/*") if not path.is_dir()}
     others = sorted(path for path in files.difference(paths) if masks not in path.parents)
-    error = "Its extension is not of a picture format that is read."
+    error = "Its extension is not that of a supported picture format."
     return paths, [Finding(p, _kind(p, folder), error=error) for p in others]

@@ -1,4 +1,4 @@
-"""One HTML file that opens anywhere: all pictures under their maps, and a threshold to move.
+"""One HTML file that opens anywhere: all pictures with their maps, and a threshold to move.
 
 The page is ``report.html``, whose style and script are ``report.css`` and ``report.js``.
 """
@@ -45,7 +45,7 @@ def write_report(
     normal: str | None = None,
     verbose: int = 0,
 ) -> list[Finding]:
-    """Score a folder, and write a page of all its pictures, one file with the pictures inside.
+    """Score a folder, and write a self-contained HTML page of all its pictures.
 
     Parameters
     ----------

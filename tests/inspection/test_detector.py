@@ -203,8 +203,8 @@ def test_an_altered_file_is_refused_or_a_sound_model(draw, tmp_path):
         ({"tile": 0}, "'tile'"),
         ({"tile": 30}, r"has \(height, width\) = \(24, 20\), and must have at least \(30, 30\)"),
         ({"overlap": 1.0}, r"'overlap' of PictureDetector must be a number in \[0, 1\)"),
-        ({"roi": np.zeros((3, 3))}, "nonzero where pictures are looked at. Got one of zeros"),
-        ({"roi": np.ones(3)}, r"Got one of shape \(3,\)"),
+        ({"roi": np.zeros((3, 3))}, "nonzero in the region of interest. Got zeros"),
+        ({"roi": np.ones(3)}, r"Got shape \(3,\)"),
         ({"roi": ROI, "detector": KDEDetector()}, "needs a detector with anomaly maps"),
         ({"false_positive_rate": 0.01}, "Of 20 pictures, 5 are held out"),
         ({"size": 3}, "'size' of PictureDetector must be"),
@@ -221,9 +221,9 @@ def test_wrong_parameters_are_told(draw, parameters, message):
 def test_pictures_of_another_size_are_told(draw):
     model = fitted(draw)
     other = draw("other.png", (25, 20, 3))
-    with pytest.raises(ValueError, match=r"must have \(24, 20\). Name the size"):
+    with pytest.raises(ValueError, match=r"must have \(24, 20\). Set the size"):
         model.score_samples([other])
-    with pytest.raises(ValueError, match="at least 3 in all"):
+    with pytest.raises(ValueError, match="needs at least 3 pictures"):
         PictureDetector(Brightness()).fit([other, other])
 
 

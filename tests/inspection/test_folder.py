@@ -152,7 +152,7 @@ def test_a_detector_of_arrays_is_refused(monkeypatch, zoo, tmp_path, capsys):
     KDEDetector().fit(RNG.normal(size=(9, 2))).save(tmp_path / "model")
     with pytest.raises(SystemExit):
         run(monkeypatch, "score", tmp_path / "model", zoo)
-    assert "has a KDEDetector of arrays" in capsys.readouterr().err
+    assert "contains a KDEDetector for arrays" in capsys.readouterr().err
 
 
 def test_maps_overlays_and_boxes(monkeypatch, maps, zoo, tmp_path, capsys):
@@ -229,7 +229,7 @@ def test_overlays_are_not_scored_or_learned(monkeypatch, maps, good, tmp_path, c
     (good / "maps" / "00.png.png").rename(good / "elsewhere.png")
     assert len(training_pictures(good)[0]) == 40
     errors = {finding.path.name: finding.error for finding in score_folder(maps, good)}
-    assert errors["elsewhere.png"] == "It is an overlay that skmmrr score wrote."
+    assert errors["elsewhere.png"] == "It is an overlay written by skmmrr score."
     assert sum(bool(error) for error in errors.values()) == 40 + 1  # and the table
 
 
@@ -452,3 +452,15 @@ def test_wrong_uses_are_told_without_a_traceback(monkeypatch, tmp_path, capsys, 
         run(monkeypatch, *arguments)
     assert stopped.value.code == 1
     assert message in capsys.readouterr().err
+
+
+def test_demo_writes_washers_that_fit_and_evaluate_read(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "parts"
+    run(monkeypatch, "demo", folder)
+    assert "110 pictures" in capsys.readouterr().out
+    assert len(training_pictures(folder)[0]) == 60
+    kinds = {path.parent.name for path in (folder / "test").rglob("*.png")}
+    assert kinds == {"good", "scratch", "chip", "stain"}
+    with pytest.raises(SystemExit, match="1"):
+        run(monkeypatch, "demo", folder)
+    assert "is not empty. Name a new folder." in capsys.readouterr().err
