@@ -59,7 +59,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     labelled anomalies [1]_. Errors of images are taken relative to those of normal images of
     similar complexity.
 
-    Vectors may lack values: NaN is masked at every level, and takes no part in losses and scores,
+    Of vectors, the networks see each feature in up to eight bins with the same number of training
+    samples, an element each (``spec_.representation``), so that small differences count where
+    values are dense. Vectors may lack values: NaN is masked at every level, and takes no part in losses and scores,
     which are means over the features that a sample has.
 
     With :math:`e = \tanh f_E(x)`, the mask :math:`m` of mean :math:`\mu` from the logits
@@ -87,8 +89,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         Whether errors of images are adjusted for complexity. The error of a normal image grows with
         its total variation (of luminance and colours if it has three channels), by a power that is
         estimated on up to 500 training images. Scores and maps are rescaled to typical complexity;
-        unusual complexity also raises the score. Not in the paper. May be set to
-        False after fit. Vectors and features do not use it.
+        unusual complexity also raises the score. Errors of vectors are weighted element by element,
+        with the inverse of the median error of up to 1000 training samples. Not in the paper. May
+        be set to False after fit. Features do not use it.
     embed : bool, default=True
         Whether to mask a learned embedding or the sample itself (ablation of table 2).
     mask : {"learned", "constant", "bernoulli"}, default="learned"
@@ -151,8 +154,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     max_iter : int or tuple (restoration, refinement) of int, default=None
         Optimiser steps of each of the two phases. None: for "unet" a quarter of the number of
         samples that train, but at least 300 and at most 1500; for "mlp" on images half of that
-        number, but at least 500 and at most 3000, and 300 for the refinement; for vectors 20 per
-        feature, but at least 150 and at most 1000; for "map-unet" 3600, and 1200 for the
+        number, but at least 500 and at most 3000, and 300 for the refinement; for vectors a tenth
+        of that number and 20 per feature, but at least 500 and at most 1000; for "map-unet" 3600, and 1200 for the
         refinement, or a quarter of both where the mean map explains half of the variance, as of
         parts that all lie alike. It decides what None means for the learning rate
         and the level power of `training`.
@@ -206,6 +209,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         ``slope`` of the total variation, whose ``least``, ``usual`` and ``most`` values among the
         training images are there too, its ``spread``, and the ``rarity_weight`` of an unusual one.
         None for vectors and features, and after a fit with ``adjust=False``.
+    usual_errors_ : UsualErrors
+        Median errors of training samples, in ``by_kind["restored"]`` and ``by_kind["refined"]``, of
+        every element that the networks see. Only of vectors, after a fit with ``adjust=True``.
     medians_ : ndarray of float64 of shape (n_features,)
         The lower median of each feature, of vectors only: what networks see in place of a missing
         value, which is masked and not restored.
@@ -434,7 +440,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     def _learned_usual_errors(self, X: NDArray[Any], trained: NDArray[np.intp]) -> UsualErrors:
         """What errors of each element are usual for normal samples."""
         some = trained[evenly_spaced(len(trained), _MOST_USUAL)]
-        errors = self._element_errors(X[some], _OUTPUTS)
+        errors = self._element_errors(X[some], _OUTPUTS, level_quadrature(*_ADJUSTING))
         return UsualErrors.fit({kind: found.numpy() for kind, found in errors.items()})
 
     # Files
@@ -582,14 +588,19 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
 
     def _error_grid(self, X: NDArray[Any]) -> Tensor:
         """Weighted errors of every position as the networks see samples, (n, ...) of float64."""
-        errors = self._element_errors(X, ["refined"])["refined"]
+        errors = self._element_errors(X, ["refined"], self._quadrature())["refined"]
         factors, weights = torch.from_numpy(self._factors(X)), self._weights()
         errors = errors * factors[:, None] if weights is None else errors * weights
         return self.spec_.representation.to_grid(errors)
 
-    def _element_errors(self, X: NDArray[Any], outputs: Sequence[str]) -> dict[str, Tensor]:
+    def _element_errors(
+        self,
+        X: NDArray[Any],
+        outputs: Sequence[str],
+        rule: tuple[NDArray[np.float64], NDArray[np.float64]],
+    ) -> dict[str, Tensor]:
         """Errors over the levels of every element of some outputs, (n, n_elements) of float64."""
-        levels, quadrature = self._quadrature()
+        levels, quadrature = rule
         weights = torch.from_numpy(quadrature) / len(self.network_)
         representation = self.spec_.representation
         size = len(X), math.prod(representation.shape)
@@ -618,7 +629,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         stages : Bunch
             Arrays of float32 in the networks' units, where the training range is [-1, 1]; images
             are those that the networks see, `downsample` times smaller; they have their channels
-            last, and no such axis if they have one channel.
+            last, and no such axis if they have one channel. Vectors have an element for each bin
+            of each feature, ``spec_.representation.bins``.
 
             - ``levels`` of shape (n_levels,);
             - ``x``, ``embedding`` of shape (n_samples, ...); ``x`` has NaN where X has;

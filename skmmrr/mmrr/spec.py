@@ -381,7 +381,8 @@ _VECTOR_MLP = Recipe(
     width=128,
     n_blocks=1,
     batch_size=64,
-    steps=(150, 1000),  # few features learn fast
+    steps=(500, 1000),
+    steps_per_sample=1 / 10,
     steps_per_feature=20,
 )
 

@@ -19,6 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skmmrr import MMRRDetector, Network, PAPER_32x32, PAPER_256x256, Training
+from skmmrr.mmrr.levels import level_quadrature
 
 QUICK = dict(n_levels=3, max_iter=2, network=Network(width=8), random_state=0)
 
@@ -306,8 +307,10 @@ def test_errors_of_vectors_are_relative_to_usual_ones(vector_detector, vectors):
 
 def test_usual_errors_are_medians_of_training_samples(vector_detector, vectors):
     _, trained = vector_detector._split(100, vector_detector.spec_.seed)  # of those fitted on
-    stages = vector_detector.explain(vectors[trained])
-    errors = np.square(stages.x[:, None] - stages.refined).mean(axis=1)
+    levels, weights = level_quadrature("gauss-legendre", 8)
+    stages = vector_detector.explain(vectors[trained], levels)
+    errors = np.square(stages.x[:, None] - stages.refined)
+    errors = np.average(errors, axis=1, weights=weights)
     usual = vector_detector.usual_errors_.by_kind["refined"]
     assert_allclose(usual, np.median(errors, axis=0), rtol=1e-4)
 
