@@ -205,32 +205,34 @@ class Representation:
         if self.centre.ndim and self.image_shape is not None:  # a range for each channel
             values = rows.unflatten(1, (-1, len(self.centre)))
         elif self.bins is not None:
-            values = rows[:, self._feature_of_element]
+            values = rows[:, torch.from_numpy(self._feature_of_element)]
         scaled = (values - torch.from_numpy(self.centre)) / torch.from_numpy(self.half_range)
         scaled = scaled.clamp(-self.limit, self.limit)
-        return (scaled if self.bins is None else scaled.clamp(*self._bounds)).float().flatten(1)
+        if self.bins is not None:
+            scaled = scaled.clamp(*map(torch.from_numpy, self._bounds))
+        return scaled.float().flatten(1)
 
     @cached_property
-    def _feature_of_element(self) -> Tensor:
+    def _feature_of_element(self) -> NDArray[np.int64]:
         assert self.bins is not None
-        return torch.from_numpy(np.repeat(np.arange(len(self.bins)), self.bins))
+        return np.repeat(np.arange(len(self.bins)), self.bins)
 
     @cached_property
-    def _bounds(self) -> tuple[Tensor, Tensor]:
+    def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Between which each bin's element lies; the outer ones are open."""
         assert self.bins is not None
         last = np.cumsum(self.bins) - 1
         low, high = np.full(len(self.centre), -1.0), np.full(len(self.centre), 1.0)
         low[last - self.bins + 1], high[last] = -np.inf, np.inf
-        return torch.from_numpy(low), torch.from_numpy(high)
+        return low, high
 
     @cached_property
-    def _elements_of_feature(self) -> Tensor:
+    def _elements_of_feature(self) -> NDArray[np.int64]:
         """Of shape (n_features, most bins), filled up with the number of all elements."""
         assert self.bins is not None
         places, first = np.arange(self.bins.max()), np.cumsum(self.bins) - self.bins
         elements = first[:, None] + places
-        return torch.from_numpy(np.where(places < self.bins[:, None], elements, self.bins.sum()))
+        return np.where(places < self.bins[:, None], elements, self.bins.sum())
 
     def as_input(self, scaled: Tensor) -> Tensor:
         """Scaled rows as network input of shape (n, *shape)."""
@@ -264,10 +266,16 @@ class Representation:
         if self.image_shape is None:
             if self.bins is None:
                 return errors
-            total = F.pad(errors, (0, 1))[:, self._elements_of_feature].sum(dim=2)
-            return total * (len(self.bins) / len(self.centre))
+            share = len(self.bins) * self.bins / len(self.centre)
+            return self.means_of_bins(errors) * torch.from_numpy(share)
         channels, *sides = self.shape
         return errors.unflatten(1, (*sides, channels)).mean(dim=3)
+
+    def means_of_bins(self, elements: Tensor) -> Tensor:
+        """Means of (n, n_elements) over the bins of each feature, of shape (n, n_features)."""
+        assert self.bins is not None
+        table, bins = torch.from_numpy(self._elements_of_feature), torch.from_numpy(self.bins)
+        return F.pad(elements, (0, 1))[:, table].sum(dim=2) / bins
 
     def to_maps(self, grid: Tensor) -> Tensor:
         """Means of :meth:`to_grid` at the size of the user's images.

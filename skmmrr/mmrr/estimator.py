@@ -61,8 +61,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
 
     Of vectors, the networks see each feature in up to eight bins with the same number of training
     samples, an element each (``spec_.representation``), so that small differences count where
-    values are dense. Vectors may lack values: NaN is masked at every level, and takes no part in losses and scores,
-    which are means over the features that a sample has.
+    values are dense. Vectors may lack values: NaN is masked at every level, and takes no part in
+    losses and scores, which are means over what a sample has.
 
     With :math:`e = \tanh f_E(x)`, the mask :math:`m` of mean :math:`\mu` from the logits
     :math:`f_M(x)`, and noise :math:`\epsilon \sim U(-1, 1)`,
@@ -155,9 +155,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         Optimiser steps of each of the two phases. None: for "unet" a quarter of the number of
         samples that train, but at least 300 and at most 1500; for "mlp" on images half of that
         number, but at least 500 and at most 3000, and 300 for the refinement; for vectors a tenth
-        of that number and 20 per feature, but at least 500 and at most 1000; for "map-unet" 3600, and 1200 for the
-        refinement, or a quarter of both where the mean map explains half of the variance, as of
-        parts that all lie alike. It decides what None means for the learning rate
+        of that number and 20 per feature, but at least 500 and at most 1000; for "map-unet" 3600,
+        and 1200 for the refinement, or a quarter of both where the mean map explains half of the
+        variance, as of parts that all lie alike. It decides what None means for the learning rate
         and the level power of `training`.
     validation_fraction : float, default=0.05
         Share of the training samples that is held out, to select the best weights.
@@ -517,12 +517,12 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         -------
         maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
             Squared error of each pixel (mean over its channels) or feature, weighted over the
-            levels, and of images adjusted, as in the score. Of a feature without a value it is 0,
-            and that of the others larger by ``n_features / n_observed``. Pixels of one square (see
-            `downsample`) have the same value. The mean of the highest `top_share` of a map is the
-            sample's anomaly score, except where squares are cut off at an edge: the score weighs
-            them like whole ones. Maps of features are brought to the size of the pictures and
-            smoothed; their scores are those of the maps before that.
+            levels, and adjusted as in the score; of a feature the sum over its bins. Without a
+            value it is 0, and that of the others larger by the share of bins that have one. Pixels
+            of one square (see `downsample`) have the same value. The mean of the highest
+            `top_share` of a map is the sample's anomaly score, except where squares are cut off at
+            an edge: the score weighs them like whole ones. Maps of features are brought to the size
+            of the pictures and smoothed; their scores are those of the maps before that.
 
         Raises
         ------

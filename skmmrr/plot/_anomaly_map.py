@@ -57,9 +57,13 @@ class AnomalyMapDisplay:
         maps = estimator.anomaly_map(X)
         extractor = getattr(estimator, "extractor_", None)  # of features, which are no picture
         fitted = estimator.spec_ if extractor is None else extractor
-        images = fitted.representation.scale(estimator._validate_X(X, reset=False))
+        representation = fitted.representation
+        images = representation.scale(estimator._validate_X(X, reset=False))
         if estimator.image_shape_ is not None:
             images = images.reshape(len(images), *estimator.image_shape_)
+        elif representation.bins is not None:  # a value is as high as the bins below it
+            starts = np.cumsum(representation.bins) - representation.bins
+            images = np.add.reduceat(images, starts, axis=1) / representation.bins
         if titles is None:
             titles = [f"score {-score:.3g}" for score in estimator.score_samples(X)]
         return cls(images=images, maps=maps, titles=titles).plot()

@@ -266,7 +266,7 @@ def test_adjusted_distances_do_not_follow_the_contrast_of_normal_images():
     assert abs(slopes[1]) < 0.1 < 0.5 < slopes[0]
     left_out = adjusted.set_params(adjust=False)
     assert_array_equal(left_out.score_samples(images), plain.score_samples(images))
-    with pytest.raises(ValueError, match=r"'adjust' of DeepKNNDetector.*Fit again"):
+    with pytest.raises(ValueError, match=r"'adjust' of DeepKNNDetector.*Refit"):
         plain.set_params(adjust=True).score_samples(images)
 
 

@@ -288,7 +288,7 @@ def test_adjustment_can_be_left_out_after_fit_and_not_brought_in(of_all_contrast
     assert_array_equal(left_out.score_samples(images), paper.score_samples(images))
     with pytest.raises(NotFittedError, match=r"'adjust': True.*calibrate"):
         left_out.predict(images)
-    with pytest.raises(ValueError, match=r"'adjust'.*adjust=False.*Fit again"):
+    with pytest.raises(ValueError, match=r"'adjust'.*adjust=False.*Refit"):
         paper.set_params(adjust=True).score_samples(images)
 
 

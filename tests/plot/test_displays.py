@@ -32,7 +32,8 @@ def test_masking_levels_of_images(image_detector, images):
 
 def test_masking_levels_of_vectors(vector_detector, vectors):
     display = MaskingLevelsDisplay.from_estimator(vector_detector, vectors[:1])
-    assert display.axes_[1, 2].images[0].get_array().shape == (1, 5)
+    n_elements = vector_detector.spec_.representation.bins.sum()
+    assert display.axes_[1, 2].images[0].get_array().shape == (1, n_elements)
 
 
 def test_anomaly_maps_share_one_scale(image_detector, images):
@@ -59,13 +60,17 @@ def test_anomaly_maps_of_features_lie_on_the_pictures():
     bank = DeepKNNDetector(nn.Conv2d(3, 4, 5, stride=4), patches=True, random_state=0)
     display = AnomalyMapDisplay.from_estimator(bank.fit(X), X[:2])
     picture, overlay = display.axes_[1, 0].images
-    lowest, highest = X.min(), X.max()
-    assert_allclose(display.images[:2], (X[:2] - lowest) / (highest - lowest) * 2.0 - 1)
+    assert_allclose(display.images[:2], X[:2] / 255 * 2.0 - 1, rtol=1e-6, atol=1e-6)
     assert picture.get_extent() == overlay.get_extent()
 
 
 def test_anomaly_maps_of_vectors(vector_detector, vectors):
-    assert AnomalyMapDisplay.from_estimator(vector_detector, vectors[:2]).axes_.shape == (2, 2)
+    display = AnomalyMapDisplay.from_estimator(vector_detector, vectors[:2])
+    assert display.axes_.shape == (2, 2)
+    assert display.images.shape == (2, 5)
+    order = np.argsort(vectors[:100], axis=0)
+    ranks = AnomalyMapDisplay.from_estimator(vector_detector, vectors[:100]).images
+    assert (np.diff(np.take_along_axis(ranks, order, axis=0), axis=0) >= -1e-6).all()
 
 
 def test_colour_images_are_drawn_in_colour():
