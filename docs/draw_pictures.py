@@ -20,12 +20,14 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
 from PIL import Image
+from sklearn.datasets import load_breast_cancer
 
 from skmmrr import MMRRDetector
 from skmmrr.benchmark import find_detector
 from skmmrr.datasets import make_washers, save_washers
 from skmmrr.inspection import PictureDetector, draw_overlay, inspect_folder, training_pictures
 from skmmrr.inspection._overlay import heat
+from skmmrr.plot import ContributionsDisplay
 
 DOCS = Path(__file__).parent
 GREY = "0.35"
@@ -141,6 +143,17 @@ def draw_stages(detector: MMRRDetector, good: np.ndarray, stained: np.ndarray) -
     figure.savefig(DOCS / "stages.png", dpi=100)
 
 
+def table() -> None:
+    """Why a malignant sample of scikit-learn's breast cancer table is abnormal."""
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    benign, malignant = X[y == 1], X[y == 0]
+    detector = MMRRDetector(max_iter=300, random_state=0).fit(benign[:200])
+    middle = detector.score_samples(malignant).argsort()[len(malignant) // 2]
+    one = malignant.iloc[[middle]]
+    display = ContributionsDisplay.from_estimator(detector, one, normal=benign[200:])
+    display.figure_.savefig(DOCS / "table.png", dpi=85)
+
+
 def from_example(name: str, number: int) -> None:
     """A figure of an example of the gallery."""
     plt.close("all")
@@ -151,7 +164,7 @@ def from_example(name: str, number: int) -> None:
 PICTURES = {
     "parts": parts,
     "stages": stages,
-    "table": partial(from_example, "table", 2),
+    "table": table,
     "thresholds": partial(from_example, "thresholds", 1),
     "comparison": partial(from_example, "comparison", 1),
 }

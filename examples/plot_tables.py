@@ -1,18 +1,18 @@
 """
-===========================================
-A table: who is abnormal, and by what
-===========================================
+======================================
+A table: which rows are abnormal, why?
+======================================
 
-MMRR learns benign tumours of scikit-learn's breast cancer table, thirty measurements each, and is
-then shown others of them and malignant ones. The histogram shows how far the two are apart, and
+MMRR learns benign tumours of scikit-learn's breast cancer table, thirty measurements each, and
+scores other benign tumours and malignant ones. The histogram shows how far apart the two are, and
 where the threshold lies; the bars and the table show which measurements make a tumour abnormal.
 
-It takes less than a minute, and ``pip install "skmmrr[plot,benchmark]"`` before.
+It takes less than a minute, and needs ``pip install ".[plot,benchmark]"``.
 """
 
 # %%
-# Five lines
-# ----------
+# Learning
+# --------
 # Malignant tumours take no part in the fit. Some benign ones do neither: they set the threshold, so
 # that at most 5% of new benign ones are flagged, in expectation.
 
@@ -52,8 +52,8 @@ detector = MMRRDetector(random_state=arguments.seed).fit(train)
 detector.calibrate(calibration, false_positive_rate=0.05)
 
 # %%
-# How far they are apart
-# ----------------------
+# Scores
+# ------
 # Scores to the right of the threshold are called anomalies. Their axis is logarithmic.
 
 test = X.loc[[*new_benign.index, *X.index[y == 0]]]
@@ -70,8 +70,8 @@ histogram = ScoreHistogramDisplay.from_estimator(
 )
 
 # %%
-# By what one of them is abnormal
-# -------------------------------
+# Why one of them is abnormal
+# ---------------------------
 # The bars sum to the score of the malignant tumour in the middle of all. A tick is what is usual:
 # 95% of the benign ones that set the threshold have less.
 

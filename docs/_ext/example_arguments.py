@@ -7,7 +7,7 @@ from sphinx_gallery.sorting import FileNameSortKey
 
 _ORDER = (
     "parts",
-    "table",
+    "tables",
     "thresholds",
     "comparison",
     "digits",

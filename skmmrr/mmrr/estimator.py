@@ -154,8 +154,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     max_iter : int or tuple (restoration, refinement) of int, default=None
         Optimiser steps of each of the two phases. None: for "unet" a quarter of the number of
         samples that train, but at least 300 and at most 1500; for "mlp" on images half of that
-        number, but at least 500 and at most 3000, and 300 for the refinement; for vectors a tenth
-        of that number and 20 per feature, but at least 500 and at most 1000; for "map-unet" 3600,
+        number, but at least 500 and at most 3000, and 300 for the refinement; for vectors half
+        of that number and 20 per feature, but at least 150 and at most 1000; for "map-unet" 3600,
         and 1200 for the refinement, or a quarter of both where the mean map explains half of the
         variance, as of parts that all lie alike. It decides what None means for the learning rate
         and the level power of `training`.

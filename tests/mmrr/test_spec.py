@@ -29,12 +29,13 @@ def resolved(X=None, image_shape=None, n_train=40, **params):
         ("mlp", (8, 8, 1), 40, 64, (500, 300)),
         ("mlp", (8, 8, 1), 4000, 64, (2000, 300)),
         ("mlp", (8, 8, 1), 10**6, 64, (3000, 300)),
-        ("mlp", None, 10**6, 2, (150, 150)),
-        ("mlp", None, 40, 30, (600, 600)),
+        ("mlp", None, 40, 2, (150, 150)),
+        ("mlp", None, 1200, 2, (640, 640)),
+        ("mlp", None, 40, 30, (620, 620)),
         ("mlp", None, 40, 999, (1000, 1000)),
     ],
 )
-def test_steps_grow_with_images_and_with_features(
+def test_steps_grow_with_samples_and_with_features(
     backbone, image_shape, n_train, n_features, steps
 ):
     X = np.random.default_rng(0).random((3, n_features))
