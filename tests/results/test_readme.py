@@ -19,7 +19,7 @@ ROWS = {
     "MNIST": ("classes", "mnist", CLASSES),
     "Fashion-MNIST": ("classes", "fashion-mnist", CLASSES),
     "CIFAR-10": ("classes", "cifar10", CLASSES),
-    "ADBench, 16 tables": ("adbench_novelty", None, ("MMRR", "2-NN", "OC-SVM", "PyOD IForest")),
+    "ADBench, 16 tables": ("adbench_half", None, ("MMRR", "5-NN", "OC-SVM", "IForest")),
 }
 
 
