@@ -27,7 +27,10 @@ class Folded:
 
 
 class FoldedMMRR(Folded, MMRRDetector):
-    pass
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = False  # of images
+        return tags
 
 
 class FoldedMLSAD(Folded, MLSADDetector):

@@ -54,7 +54,7 @@ def table():
     return RNG.normal(size=(100, 5)) * [1, 10, 0.1, 1, 3] + [0, 5, 1e3, 0, 0]
 
 
-@pytest.mark.parametrize("parameters", [VARIANTS[1], VARIANTS[2]])
+@pytest.mark.parametrize("parameters", [VARIANTS[1], VARIANTS[2], {"n_levels": 3, "n_bins": 4}])
 def test_vectors(tmp_path, parameters):
     X = table()
     detector = MMRRDetector(**(SMALL | parameters)).fit(X)

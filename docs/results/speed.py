@@ -169,7 +169,13 @@ def _training_rows(
 class _LiteralMasking(LearnedMasking):
     """Algorithm 1 as printed, with the gradient of equation (2)."""
 
-    def forward(self, logits: Tensor, level: Tensor, uniform: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        logits: Tensor,
+        level: Tensor,
+        uniform: Tensor | None = None,
+        observed: Tensor | None = None,
+    ) -> Tensor:
         """Masks of shape (n, ...) for logits of shape (n, ...) and levels of shape (n,)."""
         return with_equation_2(_bisection, logits.flatten(1), level).view_as(logits)
 

@@ -59,10 +59,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     labelled anomalies [1]_. Errors of images are taken relative to those of normal images of
     similar complexity.
 
-    Of vectors, the networks see each feature in up to eight bins with the same number of training
-    samples, an element each (``spec_.representation``), so that small differences count where
-    values are dense. Vectors may lack values: NaN is masked at every level, and takes no part in
-    losses and scores, which are means over what a sample has.
+    Vectors may lack values: NaN is masked at every level, and takes no part in losses and scores,
+    which are means over what a sample has.
 
     With :math:`e = \tanh f_E(x)`, the mask :math:`m` of mean :math:`\mu` from the logits
     :math:`f_M(x)`, and noise :math:`\epsilon \sim U(-1, 1)`,
@@ -89,9 +87,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         Whether errors of images are adjusted for complexity. The error of a normal image grows with
         its total variation (of luminance and colours if it has three channels), by a power that is
         estimated on up to 500 training images. Scores and maps are rescaled to typical complexity;
-        unusual complexity also raises the score. Errors of vectors are weighted element by element,
-        with the inverse of the median error of up to 1000 training samples. Not in the paper. May
-        be set to False after fit. Features do not use it.
+        unusual complexity also raises the score. Errors of vectors in bins (see `n_bins`) are
+        weighted with the inverse of the median error of up to 1000 training samples, bin by bin.
+        Not in the paper. May be set to False after fit. Other vectors and features do not use it.
     embed : bool, default=True
         Whether to mask a learned embedding or the sample itself (ablation of table 2).
     mask : {"learned", "constant", "bernoulli"}, default="learned"
@@ -136,6 +134,13 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     image_shape : tuple (height, width) or (height, width, channels), default=None
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
+    n_bins : int, default=1
+        Of each feature of vectors, at most: with more than 1, the networks see in place of a
+        feature its bins, which have the same number of training samples: each is -1 below, 1
+        above and linear inside (a piecewise linear encoding). Small differences count then where
+        values are dense. 8 detect better on ADBench's tables; but thresholds of fits on fewer than
+        about 500 samples hold less well, and anomalies among the training samples hurt more. Not
+        in the paper.
     network : Network, default=None
         Sizes of the networks; see :class:`skmmrr.Network`. None chooses from the data.
     training : Training, default=None
@@ -154,10 +159,11 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     max_iter : int or tuple (restoration, refinement) of int, default=None
         Optimiser steps of each of the two phases. None: for "unet" a quarter of the number of
         samples that train, but at least 300 and at most 1500; for "mlp" on images half of that
-        number, but at least 500 and at most 3000, and 300 for the refinement; for vectors half
-        of that number and 20 per feature, but at least 150 and at most 1000; for "map-unet" 3600,
-        and 1200 for the refinement, or a quarter of both where the mean map explains half of the
-        variance, as of parts that all lie alike. It decides what None means for the learning rate
+        number, but at least 500 and at most 3000, and 300 for the refinement; for vectors 20
+        per feature, and in bins half of the number of samples besides, but at least 150 and at
+        most 1000; for "map-unet" 3600, and 1200 for the refinement, or a quarter of both where the
+        mean map explains half of the variance, as of parts that all lie alike. It decides what None
+        means for the learning rate
         and the level power of `training`.
     validation_fraction : float, default=0.05
         Share of the training samples that is held out, to select the best weights.
@@ -211,7 +217,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         None for vectors and features, and after a fit with ``adjust=False``.
     usual_errors_ : UsualErrors
         Median errors of training samples, in ``by_kind["restored"]`` and ``by_kind["refined"]``, of
-        every element that the networks see. Only of vectors, after a fit with ``adjust=True``.
+        every bin. Only of vectors in bins, after a fit with ``adjust=True``.
     medians_ : ndarray of float64 of shape (n_features,)
         The lower median of each feature, of vectors only: what networks see in place of a missing
         value, which is masked and not restored.
@@ -298,6 +304,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         feature_maps: FeatureMaps | None = None,
         top_share: float | None = None,
         image_shape: tuple[int, ...] | None = None,
+        n_bins: int = 1,
         network: Network | None = None,
         training: Training | None = None,
         n_estimators: int | None = None,
@@ -321,6 +328,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         self.feature_maps = feature_maps
         self.top_share = top_share
         self.image_shape = image_shape
+        self.n_bins = n_bins
         self.network = network
         self.training = training
         self.n_estimators = n_estimators
@@ -376,6 +384,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
                 f"The parameter 'network' of {owner} has sizes of 'unet' and 'mlp', but 'backbone' "
                 "is a callable of your own. Set sizes there, and network=None."
             )
+        check_integer("n_bins", self.n_bins, owner, minimum=1, remedy="1 has none.")
         for name in ("n_estimators", "downsample"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), owner, minimum=1, remedy=remedy)
@@ -467,7 +476,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         if self.adjustment_ is not None:
             self.adjustment_.check_stored_for(self.image_shape_, _OUTPUTS)
         if hasattr(self, "usual_errors_"):
-            require(vectors, "usual errors are of vectors")
+            require(self.spec_.representation.bins is not None, "usual errors are of bins")
             elements = math.prod(self.spec_.representation.shape)
             self.usual_errors_.check_stored_for(elements, _OUTPUTS)
 
@@ -629,8 +638,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         stages : Bunch
             Arrays of float32 in the networks' units, where the training range is [-1, 1]; images
             are those that the networks see, `downsample` times smaller; they have their channels
-            last, and no such axis if they have one channel. Vectors have an element for each bin
-            of each feature, ``spec_.representation.bins``.
+            last, and no such axis if they have one channel. Vectors in bins have an element
+            for each bin of each feature, ``spec_.representation.bins``.
 
             - ``levels`` of shape (n_levels,);
             - ``x``, ``embedding`` of shape (n_samples, ...); ``x`` has NaN where X has;
@@ -743,7 +752,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         return adjustment.factors(X, "refined" if self.refine else "restored", self._device())
 
     def _weighs(self) -> bool:
-        return self.adjust and self.image_shape_ is None and self.extractor_ is None
+        return self.adjust and self.spec_.representation.bins is not None
 
     def _weights(self) -> Tensor | None:
         """Of the errors of each element; None counts all alike."""

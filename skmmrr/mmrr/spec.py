@@ -58,8 +58,6 @@ _LONG = 1000  # steps of a phase, from which networks for images bear a high rat
 
 _LEVELS_PER_SAMPLE = 4
 
-_BINS, _MOST_ELEMENTS = 8, 2**11  # of a feature of vectors, and of all of them
-
 
 @stored(
     representation=record(Representation),
@@ -223,10 +221,15 @@ def resolve_spec(
         If the parameters do not suit the data.
     """
     _check_backbone(params["backbone"], image_shape, owner)
+    if params["n_bins"] > 1 and (featured or image_shape is not None):
+        raise ValueError(
+            f"The parameter 'n_bins' of {owner} is for vectors, not for images and features. Got "
+            f"{params['n_bins']}. Set n_bins=1."
+        )
     if featured:
         representation = Representation.standardise(X, image_shape)
-    elif image_shape is None:
-        representation = Representation.in_bins(X, _n_bins(X.shape[1]))
+    elif image_shape is None and params["n_bins"] > 1:
+        representation = Representation.in_bins(X, int(params["n_bins"]))
     else:
         downsample = _resolve_downsample(params["downsample"], image_shape, owner)
         representation = Representation.fit(X, image_shape, downsample)
@@ -254,11 +257,6 @@ def resolve_spec(
         precision=str(precision).removeprefix("torch."),
         seed=seed,
     )
-
-
-def _n_bins(n_features: int) -> int:
-    """Of each feature of vectors: less where there are so many that networks would be large."""
-    return int(np.clip(_MOST_ELEMENTS // n_features, 1, _BINS))
 
 
 def _convolves(backbone: str | Backbone, image_shape: ImageShape | None) -> bool:
@@ -381,10 +379,10 @@ _VECTOR_MLP = Recipe(
     width=128,
     n_blocks=1,
     batch_size=64,
-    steps=(150, 1000),  # few samples are soon known by heart
-    steps_per_sample=1 / 2,
+    steps=(150, 1000),  # few features learn fast
     steps_per_feature=20,
 )
+_BINNED_MLP = _VECTOR_MLP._replace(steps_per_sample=1 / 2)
 
 
 def choose_backbone(samples: Samples) -> str:
@@ -407,8 +405,10 @@ def choose_backbone(samples: Samples) -> str:
 def _recipe(backbone: str | Backbone, samples: Samples) -> Recipe:
     """What suits a backbone and a kind of data; a user's own is trained like the named ones."""
     images = samples.representation.image_shape is not None
-    if backbone == "mlp" or not images:
-        return _IMAGE_MLP if images else _VECTOR_MLP
+    if not images:
+        return _VECTOR_MLP if samples.representation.bins is None else _BINNED_MLP
+    if backbone == "mlp":
+        return _IMAGE_MLP
     if backbone == "map-unet":  # parts that lie anywhere take longer
         aligned = share_of_mean_image(samples) >= _ALIGNED_MAPS
         return _ALIGNED_MAP_UNET if aligned else _MAP_UNET

@@ -18,6 +18,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_sco
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import skmmrr
 from skmmrr import MMRRDetector, Network, PAPER_32x32, PAPER_256x256, Training
 from skmmrr.mmrr.levels import level_quadrature
 
@@ -292,10 +293,21 @@ def test_adjustment_can_be_left_out_after_fit_and_not_brought_in(of_all_contrast
         paper.set_params(adjust=True).score_samples(images)
 
 
-def test_errors_of_vectors_are_relative_to_usual_ones(vector_detector, vectors):
+def test_errors_of_vectors_are_not_adjusted(vector_detector, vectors):
     assert vector_detector.adjustment_ is None
+    assert not hasattr(vector_detector, "usual_errors_")
+    paper = copy.deepcopy(vector_detector).set_params(adjust=False)
+    assert_array_equal(paper.decision_function(vectors), vector_detector.decision_function(vectors))
+
+
+@pytest.fixture(scope="module")
+def binned_detector(vectors):
+    return MMRRDetector(max_iter=60, n_bins=4, random_state=0).fit(vectors[:100])
+
+
+def test_errors_of_bins_are_relative_to_usual_ones(binned_detector, vectors):
     for refine, kind in ((True, "refined"), (False, "restored")):
-        detector = copy.deepcopy(vector_detector).set_params(refine=refine)
+        detector = copy.deepcopy(binned_detector).set_params(refine=refine)
         stages = detector.explain(vectors)
         errors = np.square(stages.x[:, None] - stages.refined).mean(axis=1)
         usual = detector.usual_errors_.by_kind[kind]
@@ -305,18 +317,33 @@ def test_errors_of_vectors_are_relative_to_usual_ones(vector_detector, vectors):
         assert_allclose(-plain.score_samples(vectors), errors.mean(axis=1), rtol=1e-4)
 
 
-def test_usual_errors_are_medians_of_training_samples(vector_detector, vectors):
-    _, trained = vector_detector._split(100, vector_detector.spec_.seed)  # of those fitted on
+def test_usual_errors_are_medians_of_training_samples(binned_detector, vectors):
+    _, trained = binned_detector._split(100, binned_detector.spec_.seed)  # of those fitted on
     levels, weights = level_quadrature("gauss-legendre", 8)
-    stages = vector_detector.explain(vectors[trained], levels)
+    stages = binned_detector.explain(vectors[trained], levels)
     errors = np.square(stages.x[:, None] - stages.refined)
     errors = np.average(errors, axis=1, weights=weights)
-    usual = vector_detector.usual_errors_.by_kind["refined"]
+    usual = binned_detector.usual_errors_.by_kind["refined"]
     assert_allclose(usual, np.median(errors, axis=0), rtol=1e-4)
 
 
-def test_adjustment_of_vectors_cannot_be_brought_in_after_a_fit(vectors):
-    detector = MMRRDetector(**QUICK, adjust=False).fit(vectors)
+def test_bins_see_missing_values_and_say_which_feature(binned_detector, vectors):
+    missing = np.arange(5) == 2
+    X = np.where(missing, np.nan, vectors)
+    shares = binned_detector.contributions(X)
+    assert (shares[:, missing] == 0).all()
+    assert_allclose(shares.sum(axis=1), -binned_detector.score_samples(X), rtol=1e-12)
+    assert_allclose(shares * 5, binned_detector.anomaly_map(X), rtol=1e-12)
+
+
+def test_bins_are_kept_in_files(binned_detector, vectors, tmp_path):
+    binned_detector.save(tmp_path / "d.safetensors")
+    again = skmmrr.load(tmp_path / "d.safetensors")
+    assert_array_equal(again.score_samples(vectors), binned_detector.score_samples(vectors))
+
+
+def test_weights_of_bins_cannot_be_brought_in_after_a_fit(vectors):
+    detector = MMRRDetector(**QUICK, n_bins=3, adjust=False).fit(vectors)
     assert not hasattr(detector, "usual_errors_")
     with pytest.raises(ValueError, match="was fitted with adjust=False"):
         detector.set_params(adjust=True).score_samples(vectors)

@@ -29,18 +29,28 @@ def resolved(X=None, image_shape=None, n_train=40, **params):
         ("mlp", (8, 8, 1), 40, 64, (500, 300)),
         ("mlp", (8, 8, 1), 4000, 64, (2000, 300)),
         ("mlp", (8, 8, 1), 10**6, 64, (3000, 300)),
-        ("mlp", None, 40, 2, (150, 150)),
-        ("mlp", None, 1200, 2, (640, 640)),
-        ("mlp", None, 40, 30, (620, 620)),
+        ("mlp", None, 10**6, 2, (150, 150)),
+        ("mlp", None, 40, 30, (600, 600)),
         ("mlp", None, 40, 999, (1000, 1000)),
     ],
 )
-def test_steps_grow_with_samples_and_with_features(
+def test_steps_grow_with_images_and_with_features(
     backbone, image_shape, n_train, n_features, steps
 ):
     X = np.random.default_rng(0).random((3, n_features))
     spec = resolved(X, image_shape, n_train, backbone=backbone)
     assert tuple(budget.max_iter for budget in spec.budgets.values()) == steps
+
+
+def test_steps_of_vectors_in_bins_grow_with_samples_too():
+    for n_train, steps in ((40, 150), (1200, 640), (10**6, 1000)):
+        spec = resolved(np.random.default_rng(0).random((9, 2)), None, n_train, n_bins=8)
+        assert spec.budgets["refinement"].max_iter == steps
+
+
+def test_images_and_features_have_no_bins():
+    with pytest.raises(ValueError, match="'n_bins' of MMRRDetector is for vectors"):
+        resolved(None, (8, 8, 1), 40, n_bins=2)
 
 
 @pytest.mark.parametrize("image_shape", [(8, 8, 1), None])
