@@ -68,7 +68,7 @@ _MEASURED = {
     "digits": "whole, 2026-11-23: docs/results/bench_digits.md",
     "cheap": "whole, 2026-11-23: docs/results/classes.md",
     "adbench": "whole, 2026-11-23: docs/results/adbench.md",
-    "adbench-novelty": "but for ICL, DTE-C and MMRR without bins, 2026-11-27: docs/results/adbench_novelty.md",
+    "adbench-novelty": "in part, 2026-11-27: docs/results/adbench_novelty.md",
     "mvtec-bottle": "whole, 2026-11-23: docs/results/mvtec.md",
     "parts": "whole, 2026-11-26: docs/results/parts.md",
     "table-4": 'by "MMRR, 8 nodes", seed 0, 2026-11-23: docs/results/classes.md',
