@@ -173,8 +173,7 @@ class Representation:
         steps = np.array([[0.0], [0.5]])
         centre, half_range = self.centre, self.half_range
         if self.bins is not None:  # of the first bin of each feature
-            first = np.cumsum(self.bins) - self.bins
-            centre, half_range = centre[first], half_range[first]
+            centre, half_range = centre[self.first_elements], half_range[self.first_elements]
         each = np.resize(centre, self.n_features), np.resize(half_range, self.n_features)
         return each[0] + steps * each[1]
 
@@ -213,6 +212,12 @@ class Representation:
         return scaled.float().flatten(1)
 
     @cached_property
+    def first_elements(self) -> NDArray[np.int64]:
+        """Of the bins of each feature, of shape (n_features,)."""
+        assert self.bins is not None
+        return np.cumsum(self.bins) - self.bins
+
+    @cached_property
     def _feature_of_element(self) -> NDArray[np.int64]:
         assert self.bins is not None
         return np.repeat(np.arange(len(self.bins)), self.bins)
@@ -221,17 +226,16 @@ class Representation:
     def _bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Between which each bin's element lies; the outer ones are open."""
         assert self.bins is not None
-        last = np.cumsum(self.bins) - 1
         low, high = np.full(len(self.centre), -1.0), np.full(len(self.centre), 1.0)
-        low[last - self.bins + 1], high[last] = -np.inf, np.inf
+        low[self.first_elements], high[self.first_elements + self.bins - 1] = -np.inf, np.inf
         return low, high
 
     @cached_property
     def _elements_of_feature(self) -> NDArray[np.int64]:
         """Of shape (n_features, most bins), filled up with the number of all elements."""
         assert self.bins is not None
-        places, first = np.arange(self.bins.max()), np.cumsum(self.bins) - self.bins
-        elements = first[:, None] + places
+        places = np.arange(self.bins.max())
+        elements = self.first_elements[:, None] + places
         return np.where(places < self.bins[:, None], elements, self.bins.sum())
 
     def as_input(self, scaled: Tensor) -> Tensor:

@@ -62,8 +62,8 @@ class AnomalyMapDisplay:
         if estimator.image_shape_ is not None:
             images = images.reshape(len(images), *estimator.image_shape_)
         elif representation.bins is not None:  # a value is as high as the bins below it
-            starts = np.cumsum(representation.bins) - representation.bins
-            images = np.add.reduceat(images, starts, axis=1) / representation.bins
+            images = np.add.reduceat(images, representation.first_elements, axis=1)
+            images = images / representation.bins
         if titles is None:
             titles = [f"score {-score:.3g}" for score in estimator.score_samples(X)]
         return cls(images=images, maps=maps, titles=titles).plot()
