@@ -42,7 +42,7 @@ from skmmrr.representation import ImageShape, Representation, Samples
 _LEVELS = (1, 2, 4, 8, 16)  # the paper's
 _DEFAULT_LEVELS = (1, 2, 4, 8, 12, 16)  # the highest of them that images have
 _STRIDE = 2  # of windows of more than 4 pixels a side
-_STEPS = 900
+_STEPS = 2700
 _WIDTH, _N_BLOCKS = 128, 1
 _BATCH_SIZE, _LEARNING_RATE, _OPTIMIZER, _SCHEDULE = 32, 1e-3, "adamw", "cosine"
 _GAMES = Budget(46_875, 32, 1e-4, "adam", "constant")  # 300 epochs of 5,000 images
@@ -72,8 +72,8 @@ class MLSADDetector(NetworkDetector):
     from an image of its own, and those of higher levels come from an entropy-regularised PatchGAN,
     a generator a level.
 
-    **The defaults are not the paper's**, which would take two cores some days: the detectors of
-    one detector, of the largest windows, with a stride, narrower, on random windows, and trained on
+    **The defaults are not the paper's**, which would take two cores some days: one detector, of
+    the largest windows, with a stride, narrower, on random windows, without dropout, and trained on
     false places alone. Each level more, and fakes without a generator, cost more than they brought
     on training files set aside; :doc:`/results/mlsad` has the figures. The paper's settings are
     ``MLSADDetector(**PAPER_MLSAD)``.
@@ -102,7 +102,7 @@ class MLSADDetector(NetworkDetector):
         such anomalies.
     noise : float, default=0.05
         Deviation of what is added to the pixels in training, which range from -1 to 1.
-    dropout : float, default=0.1
+    dropout : float, default=0.0
         Share of features dropped in the residual blocks in training.
     n_windows : int, default=64
         Random windows of an image that stand for all in a training step; None takes all.
@@ -118,7 +118,7 @@ class MLSADDetector(NetworkDetector):
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X, which has three or four dimensions then.
     max_iter : int, default=None
-        Optimiser steps of each detector. None: 900.
+        Optimiser steps of each detector. None: 2700.
     generator_max_iter : int, default=None
         Steps of each PatchGAN. None: 46,875, the paper's 300 epochs of 5,000 images.
     weight_decay : float, default=1e-4
@@ -221,7 +221,7 @@ class MLSADDetector(NetworkDetector):
         structure_weight: float = 0.6,
         position_weight: float = 0.4,
         noise: float = 0.05,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
         n_windows: int | None = 64,
         information: str = "jsd",
         keep_generators: bool = False,
