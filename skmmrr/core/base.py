@@ -46,7 +46,7 @@ from skmmrr.representation import ImageShape, Representation
 _AUTO_CONTAMINATION = 0.05
 _MOST_SCORED = 1000  # samples that set the automatic threshold: their 5% quantile is good to 0.7%
 _ENOUGH_HELD_OUT = 100  # samples that set the threshold of networks: a tenth is good to 3%
-_REFIT_FRACTION = 0.2  # that refits of networks hold out, where the validation samples are fewer
+_REFIT_FRACTION = 0.1  # that refits of networks hold out, where the validation samples are fewer
 _DECILES = (0.1, 0.5, 0.9)
 _LARGEST_ERROR = 0.5  # of a rate, relative to it, that is not warned of
 _ROUNDING = 1e-9  # a rate of 1/49 times 49 samples is a hair below 1
@@ -602,7 +602,7 @@ class NetworkDetector(BaseDetector):
     Networks know the samples that trained them, and score them higher than new ones. The threshold
     is that of samples that were held out: of the fit's own validation samples and, where a float
     `contamination` asks for a rate that fewer than 100 of those cannot carry, of the validation
-    samples of at most five further fits, which hold out a fifth.
+    samples of at most ten further fits, which hold out a tenth.
     Each ``_fit`` calls ``_split``, and its ``spec_`` has the `seed` of that.
 
     As for :class:`sklearn.neighbors.LocalOutlierFactor` with ``novelty=True``, ``predict`` is for

@@ -171,8 +171,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         Share of new normal samples that ``predict`` flags: the threshold is that quantile of the
         scores of held-out samples. "auto" is 5%, of the validation samples. A float in
         (0, 0.5] is a rate to rely on: with fewer than 100 validation samples, further fits
-        hold out a fifth each until there are 100: one such fit for 400 samples and more, at most
-        five, none from 2,000 on. With `features` a fifth of the pictures is held out instead,
+        hold out a tenth each until there are 100: one such fit for 700 samples and more, at most
+        ten, none from 2,000 on. With `features` a fifth of the pictures is held out instead,
         in both cases, without further fits. Training samples score higher than new ones;
         ``fit_predict`` flags the share of them. None sets no threshold, and saves those fits:
         ``predict`` requires :meth:`calibrate`.
