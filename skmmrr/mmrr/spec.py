@@ -382,7 +382,7 @@ _VECTOR_MLP = Recipe(
     steps=(150, 1000),  # few features learn fast
     steps_per_feature=20,
 )
-_BINNED_MLP = _VECTOR_MLP._replace(steps_per_sample=1 / 2)
+_BINNED_MLP = _VECTOR_MLP._replace(steps_per_sample=1 / 2, refinement_steps=50)
 
 
 def choose_backbone(samples: Samples) -> str:

@@ -42,10 +42,11 @@ def test_steps_grow_with_images_and_with_features(
     assert tuple(budget.max_iter for budget in spec.budgets.values()) == steps
 
 
-def test_steps_of_vectors_in_bins_grow_with_samples_too():
+def test_restorations_of_vectors_in_bins_grow_with_samples_too():
     for n_train, steps in ((40, 150), (1200, 640), (10**6, 1000)):
         spec = resolved(np.random.default_rng(0).random((9, 2)), None, n_train, n_bins=8)
-        assert spec.budgets["refinement"].max_iter == steps
+        assert spec.budgets["restoration"].max_iter == steps
+        assert spec.budgets["refinement"].max_iter == 50
 
 
 def test_images_and_features_have_no_bins():
