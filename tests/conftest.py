@@ -20,6 +20,12 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is first imported
 
 
+@pytest.fixture
+def rng():
+    """A generator of the test's own, which no other test moves."""
+    return np.random.default_rng(0)
+
+
 @pytest.fixture(scope="session")
 def images():
     """All 8s of scikit-learn's digits: (174, 8, 8), float64 in [0, 16]."""
