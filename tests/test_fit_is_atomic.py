@@ -99,11 +99,12 @@ def run_to_line(number, act, work):
                 act()
         return trace
 
+    before = sys.gettrace()  # of a debugger, or of what measures coverage
     sys.settrace(trace)
     try:
         work()
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return count
 
 
@@ -195,11 +196,12 @@ def line_of(detector, X, name):
         return trace
 
     detector = clone(detector)
+    before = sys.gettrace()
     sys.settrace(trace)
     try:
         detector.fit(X)
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return found[0], found[-1]
 
 
