@@ -65,13 +65,6 @@ trained = pytest.mark.parametrize("detector", DETECTORS[:3], ids=lambda d: type(
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-@pytest.fixture(autouse=True)
-def default_handler():
-    """Of Ctrl-C, after each test: an error may be injected into the very line that restores it."""
-    yield
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 @pytest.fixture(scope="module")
 def data():
     """Two training sets and test images, so small that a fit takes a moment."""
