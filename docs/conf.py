@@ -61,6 +61,7 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "write_computation_times": False,
     "plot_gallery": "True",
+    "remove_config_comments": True,
 }
 
 # HTML: nothing is fetched from elsewhere, so that the pages work without a network

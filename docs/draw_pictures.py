@@ -106,18 +106,22 @@ def draw_stages(detector: MMRRDetector, good: np.ndarray, stained: np.ndarray) -
     def visible(array: np.ndarray) -> np.ndarray:
         return ((np.asarray(array) + 1) / 2).clip(0, 1)
 
-    heads = ("1 embedding", "2 mask", "3 restoration", "4 refinement", "5 squared error")
-    notes = (
-        "a network's view\nof the sample",
-        "yellow is kept, dark\nis replaced by noise",
-        "from what is kept:\na washer as learned",
-        "without the error that\nany sample would have",
-        "of the sample and\nits refinement",
-    )
-    for column, head, note in zip((1, 2, 3, 4, 5), heads, notes, strict=True):
-        x = grid[0, column].get_position(figure)
-        figure.text((x.x0 + x.x1) / 2, 0.95, head, ha="center", weight="bold")
-        figure.text((x.x0 + x.x1) / 2, 0.86, note, ha="center", fontsize=8, color=GREY)
+    stages = {
+        "1 embedding": ([1], "a network's view\nof the sample"),
+        "2 masking": ([2], "yellow is kept, dark\nis replaced by noise"),
+        "3 restoration": ([3], "from what is kept:\na washer as learned"),
+        "4 refinement": ([4], "without the error that\nany sample would have"),
+        "5 score": (
+            [5, 6],
+            "squared error at each level; their mean is\nthe anomaly map, and its mean the score",
+        ),
+    }
+    for head, (columns, note) in stages.items():
+        places = [grid[0, column].get_position(figure) for column in columns]
+        left, right = places[0].x0, places[-1].x1
+        figure.text((left + right) / 2, 0.95, head, ha="center", weight="bold")
+        figure.text((left + right) / 2, 0.86, note, ha="center", fontsize=8, color=GREY)
+        figure.add_artist(Line2D([left, right], [0.935, 0.935], color=GREY, linewidth=0.8))
     show(grid[1, 0], stained, "sample")
     show(grid[1, 1], visible(found.embedding[0]))
     highest = float(maps.max())
@@ -133,11 +137,7 @@ def draw_stages(detector: MMRRDetector, good: np.ndarray, stained: np.ndarray) -
     figure.text(
         0.5, 0.03, "... and so on for 60 levels, from nothing to everything ...", ha="center"
     )
-    x = grid[0, 6].get_position(figure)
-    figure.text((x.x0 + x.x1) / 2, 0.95, "6 anomaly map", ha="center", weight="bold")
-    note = "mean over the levels;\nits mean is the score"
-    figure.text((x.x0 + x.x1) / 2, 0.86, note, ha="center", fontsize=8, color=GREY)
-    show(grid[0, 6], maps[1], f"score {scores[1]:.4f}", **heat_options)
+    show(grid[0, 6], maps[1], f"map, score {scores[1]:.4f}", **heat_options)
     show(grid[1, 6], maps[0], f"a good one: {scores[0]:.4f}", **heat_options)
     show(grid[2, 6], good, "the good one")
     figure.savefig(DOCS / "stages.png", dpi=100)
@@ -150,7 +150,10 @@ def table() -> None:
     detector = MMRRDetector(max_iter=300, random_state=0).fit(benign[:200])
     middle = detector.score_samples(malignant).argsort()[len(malignant) // 2]
     one = malignant.iloc[[middle]]
-    display = ContributionsDisplay.from_estimator(detector, one, normal=benign[200:])
+    title = f"malignant tumour in row {one.index[0]}: score {-detector.score_samples(one)[0]:.2f}"
+    display = ContributionsDisplay.from_estimator(
+        detector, one, normal=benign[200:], titles=[title]
+    )
     display.figure_.savefig(DOCS / "table.png", dpi=85)
 
 

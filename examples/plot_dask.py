@@ -15,6 +15,8 @@ here on this machine, or over a cluster. It takes some seconds, and needs
 # Fitting takes few samples: it stays on one machine. ``detector.save("table.safetensors")`` would
 # bring it to others.
 
+# sphinx_gallery_thumbnail_path = 'report.png'
+
 from pathlib import Path
 from tempfile import TemporaryDirectory
 

@@ -88,7 +88,7 @@ for (name, detector), ax in zip(detectors.items(), axes.flat, strict=True):
     ScoreHistogramDisplay.from_predictions(
         -scores, y_test, threshold=-detector.offset_, ax=ax
     )
-    ax.set_title(f"{name}: AUROC {auroc:.3f}")
+    ax.set_title(f"{name}\nAUROC {auroc:.3f}")
 for ax in axes.flat[1:]:
     ax.get_legend().remove()
 figure.suptitle(

@@ -78,7 +78,10 @@ histogram = ScoreHistogramDisplay.from_estimator(
 malignant = X[y == 0]
 order = detector.score_samples(malignant).argsort()
 one = malignant.iloc[[order[len(order) // 2]]]
-bars = ContributionsDisplay.from_estimator(detector, one, normal=calibration)
+title = f"malignant tumour in row {one.index[0]}: score {-detector.score_samples(one)[0]:.2f}"
+bars = ContributionsDisplay.from_estimator(
+    detector, one, normal=calibration, titles=[title]
+)
 
 # %%
 # Several at a time

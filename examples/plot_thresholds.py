@@ -44,6 +44,8 @@ ax.plot(rates, rates, color="0.6", linestyle="--", label="asked for")
 ax.plot(rates, flagged, marker="o", label="normal samples flagged")
 ax.plot(rates, found, marker="s", label="anomalies found")
 ax.set(xlabel="false_positive_rate", ylabel="share", xscale="log", ylim=(0, 1))
+ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
+ax.minorticks_off()
 ax.legend()
 
 # %%

@@ -1,6 +1,7 @@
 """Fitted detectors that many tests look at and none may change."""
 
 import os
+import signal
 
 import matplotlib as mpl
 import numpy as np
@@ -18,6 +19,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     torch.set_num_threads(1)  # the workers have a core each
 if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # read when Triton is first imported
+
+
+@pytest.fixture(autouse=True)
+def same_process():
+    """Whatever other tests, and a shell that starts jobs in the background, have left."""
+    torch.manual_seed(0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # an injected error may leave another
+
+
+@pytest.fixture
+def rng():
+    """A generator of the test's own, which no other test moves."""
+    return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="session")

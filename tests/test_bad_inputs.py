@@ -21,8 +21,8 @@ from skmmrr.plot import (
 )
 from skmmrr.preprocessing import LoadImages
 
-RNG = np.random.default_rng(0)
-VECTORS, IMAGES = RNG.normal(size=(20, 3)), RNG.random((12, 8, 8))
+VECTORS = np.random.default_rng(0).normal(size=(20, 3))
+IMAGES = np.random.default_rng(1).random((12, 8, 8))
 LABELS = np.repeat([1, -1], [14, 6])
 MASKED = np.ma.masked_greater(VECTORS, 0.5)
 

@@ -65,13 +65,6 @@ trained = pytest.mark.parametrize("detector", DETECTORS[:3], ids=lambda d: type(
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
-@pytest.fixture(autouse=True)
-def default_handler():
-    """Of Ctrl-C, after each test: an error may be injected into the very line that restores it."""
-    yield
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 @pytest.fixture(scope="module")
 def data():
     """Two training sets and test images, so small that a fit takes a moment."""
@@ -99,11 +92,12 @@ def run_to_line(number, act, work):
                 act()
         return trace
 
+    before = sys.gettrace()  # of a debugger, or of what measures coverage
     sys.settrace(trace)
     try:
         work()
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return count
 
 
@@ -195,11 +189,12 @@ def line_of(detector, X, name):
         return trace
 
     detector = clone(detector)
+    before = sys.gettrace()
     sys.settrace(trace)
     try:
         detector.fit(X)
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
     return found[0], found[-1]
 
 

@@ -22,9 +22,8 @@ from skmmrr.metrics import (
 )
 from skmmrr.pyod import KNN
 
-RNG = np.random.default_rng(0)
-ANOMALOUS = RNG.uniform(size=300) < 0.2
-SCORES = np.round(RNG.normal(size=300) + ANOMALOUS, 1)  # with ties
+ANOMALOUS = np.random.default_rng(1).uniform(size=300) < 0.2
+SCORES = np.round(np.random.default_rng(2).normal(size=300) + ANOMALOUS, 1)  # with ties
 
 
 def stack(seed, n_values=None):
@@ -97,11 +96,11 @@ def test_best_f1_tries_every_threshold():
 
 
 @pytest.mark.parametrize("n", [None, 1, 40, 300])
-def test_precision_at_n_is_the_mean_over_orders_of_ties(n):
+def test_precision_at_n_is_the_mean_over_orders_of_ties(n, rng):
     places = n or ANOMALOUS.sum()
     found = []
     for _ in range(3000):
-        order = np.lexsort((RNG.uniform(size=300), -SCORES))
+        order = np.lexsort((rng.uniform(size=300), -SCORES))
         found.append(ANOMALOUS[order[:places]].mean())
     assert_allclose(precision_at_n(ANOMALOUS, SCORES, n), np.mean(found), atol=0.02)
 
@@ -137,16 +136,16 @@ def test_labels_of_no_convention_are_refused(y, found):
     ],
     ids=lambda detector: type(detector).__name__,
 )
-def test_scores_of_every_dialect_are_higher_for_anomalies(detector):
-    X = RNG.normal(size=(200, 2))
+def test_scores_of_every_dialect_are_higher_for_anomalies(detector, rng):
+    X = rng.normal(size=(200, 2))
     detector.fit(X)
     assert anomaly_score(detector, [[9.0, 9.0]]) > anomaly_score(detector, [[0.0, 0.0]])
     labelled = np.concatenate([X[:20], X[:20] + 9]), np.repeat([0, 1], 20)
     assert_allclose([scorer(detector, *labelled) for scorer in SCORERS.values()], 1)
 
 
-def test_scorers_are_scikit_learns_metrics_with_the_anomaly_positive():
-    X, y = RNG.normal(size=(300, 2)) + ANOMALOUS[:, None], np.where(ANOMALOUS, -1, 1)
+def test_scorers_are_scikit_learns_metrics_with_the_anomaly_positive(rng):
+    X, y = rng.normal(size=(300, 2)) + ANOMALOUS[:, None], np.where(ANOMALOUS, -1, 1)
     detector = IsolationForest(random_state=0).fit(X[~ANOMALOUS])
     scores = -detector.score_samples(X)
     assert SCORERS["roc_auc"](detector, X, y) == roc_auc_score(ANOMALOUS, scores)
@@ -154,8 +153,8 @@ def test_scorers_are_scikit_learns_metrics_with_the_anomaly_positive():
     assert SCORERS["average_precision"](detector, X, y) == expected
 
 
-def test_scorers_and_split_in_cross_validation():
-    X, y = RNG.normal(size=(300, 2)) + 3 * ANOMALOUS[:, None], np.where(ANOMALOUS, -1, 1)
+def test_scorers_and_split_in_cross_validation(rng):
+    X, y = rng.normal(size=(300, 2)) + 3 * ANOMALOUS[:, None], np.where(ANOMALOUS, -1, 1)
     forest = IsolationForest(n_estimators=10, random_state=0)
     result = cross_validate(forest, X, y, cv=NoveltySplit(random_state=0), scoring=SCORERS)
     assert result["test_roc_auc"].min() > 0.8

@@ -15,7 +15,6 @@ from skmmrr import MMRRDetector, Network
 from skmmrr.baselines import KDEDetector
 from skmmrr.onnx import ScoringGraph, export_onnx
 
-RNG = np.random.default_rng(0)
 SMALL = {
     "max_iter": 5,
     "network": Network(width=8),
@@ -50,13 +49,13 @@ VARIANTS = [
 ]
 
 
-def table():
-    return RNG.normal(size=(100, 5)) * [1, 10, 0.1, 1, 3] + [0, 5, 1e3, 0, 0]
+def table(rng):
+    return rng.normal(size=(100, 5)) * [1, 10, 0.1, 1, 3] + [0, 5, 1e3, 0, 0]
 
 
 @pytest.mark.parametrize("parameters", [VARIANTS[1], VARIANTS[2], {"n_levels": 3, "n_bins": 4}])
-def test_vectors(tmp_path, parameters):
-    X = table()
+def test_vectors(tmp_path, parameters, rng):
+    X = table(rng)
     detector = MMRRDetector(**(SMALL | parameters)).fit(X)
     assert_same(detector, session(detector, tmp_path), X * [1, 2, 1, 1, 1], np.float64)
 
@@ -74,8 +73,8 @@ def test_grey_images_of_odd_size(tmp_path, backbone, downsample):
 @pytest.mark.filterwarnings("ignore:<class 'torch.autograd.function.Function'>:DeprecationWarning")
 @pytest.mark.parametrize("colour", [False, True])
 @pytest.mark.parametrize("parameters", VARIANTS)
-def test_the_graph_is_the_detector(parameters, colour):
-    X = RNG.integers(256, size=(20, 4, 6, 3), dtype=np.uint8) if colour else table()
+def test_the_graph_is_the_detector(parameters, colour, rng):
+    X = rng.integers(256, size=(20, 4, 6, 3), dtype=np.uint8) if colour else table(rng)
     detector = MMRRDetector(**(SMALL | parameters)).fit(X)
     with torch.no_grad():
         score, decision, maps = ScoringGraph(detector)(
@@ -86,15 +85,15 @@ def test_the_graph_is_the_detector(parameters, colour):
     assert_allclose(maps.numpy(), detector.anomaly_map(X), atol=1e-4)
 
 
-def test_a_threshold_of_other_levels_is_refused(tmp_path):
-    X = RNG.normal(size=(50, 2))
+def test_a_threshold_of_other_levels_is_refused(tmp_path, rng):
+    X = rng.normal(size=(50, 2))
     detector = MMRRDetector(4, **SMALL).fit(X).set_params(n_levels=2)
     with pytest.raises(NotFittedError, match="calibrate"):
         export_onnx(detector, tmp_path / "detector.onnx")
 
 
-def test_the_file_is_small_tells_its_threshold_and_leaves_the_detector_alone(tmp_path):
-    X = RNG.normal(size=(50, 2))
+def test_the_file_is_small_tells_its_threshold_and_leaves_the_detector_alone(tmp_path, rng):
+    X = rng.normal(size=(50, 2))
     detector = MMRRDetector(2, **SMALL).fit(X)
     before, state = detector.score_samples(X), torch.get_rng_state()
     export_onnx(detector, tmp_path / "detector.onnx")
@@ -107,12 +106,12 @@ def test_the_file_is_small_tells_its_threshold_and_leaves_the_detector_alone(tmp
     assert float(threshold) == -detector.offset_
 
 
-def test_wrong_uses(tmp_path, monkeypatch):
+def test_wrong_uses(tmp_path, monkeypatch, rng):
     with pytest.raises(NotFittedError):
         export_onnx(MMRRDetector(), tmp_path / "detector.onnx")
     with pytest.raises(TypeError, match=r"takes an MMRRDetector\. Got a KDEDetector"):
         export_onnx(KDEDetector().fit([[0.0], [1.0]]), tmp_path / "detector.onnx")
-    detector = MMRRDetector(2, **SMALL).fit(RNG.normal(size=(30, 2)))
+    detector = MMRRDetector(2, **SMALL).fit(rng.normal(size=(30, 2)))
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(ImportError, match=r"skmmrr\[onnx\]"):
         export_onnx(detector, tmp_path / "detector.onnx")

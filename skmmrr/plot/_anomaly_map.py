@@ -83,7 +83,7 @@ class AnomalyMapDisplay:
             n,
             figsize=(1.5 * n + 1, 1.9 if strips else 3.3),
             squeeze=False,
-            layout="constrained",
+            layout="constrained" if strips else "compressed",  # images keep their aspect
         )
         aspect, highest = "auto" if strips else "equal", float(np.max(maps))
         for i, (top, bottom) in enumerate(self.axes_.T):
@@ -101,10 +101,10 @@ class AnomalyMapDisplay:
                 aspect=aspect,
             )
             if self.titles is not None:
-                top.set_title(self.titles[i], fontsize=9)
-        bar = self.figure_.colorbar(overlay, ax=self.axes_[1].tolist(), shrink=0.9)
-        bar.set_label("anomaly map", fontsize=8)
-        bar.ax.tick_params(labelsize=8)
+                top.set_title(self.titles[i], fontsize=10)
+        bar = self.figure_.colorbar(overlay, ax=self.axes_.ravel().tolist())
+        bar.set_label("anomaly map", fontsize=10)
+        bar.ax.tick_params(labelsize=9)
         return self
 
     def _checked(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 
 from skmmrr.benchmark.__main__ import main
-from skmmrr.benchmark.results import read_rows
+from skmmrr.benchmark.detectors import DETECTOR_NAMES
+from skmmrr.benchmark.experiments import EXPERIMENTS
+from skmmrr.benchmark.results import METRICS, read_rows
+from skmmrr.benchmark.tasks import NAMES, PROTOCOLS
 
 
 def run(monkeypatch, *arguments):
@@ -22,6 +25,15 @@ def test_help_names_every_command(monkeypatch, capsys):
     text = capsys.readouterr().out
     for name in ("list", "run", "report", "plot", "fetch"):
         assert f"    {name} " in text
+
+
+def test_the_list_has_names_that_run_takes(monkeypatch, capsys):
+    run(monkeypatch, "list")
+    text = capsys.readouterr().out
+    for name in (*NAMES, *PROTOCOLS, *DETECTOR_NAMES, *METRICS):
+        assert f"\n  {name}\n" in text
+    for name, experiment in EXPERIMENTS.items():
+        assert f"\n  {name}: {experiment.description}\n" in text
 
 
 def test_missing_data_is_told_without_a_traceback(monkeypatch, capsys, tmp_path):

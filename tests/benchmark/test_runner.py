@@ -15,7 +15,7 @@ import pytest
 from pyod.models.hbos import HBOS
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.ensemble import IsolationForest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 from sklearn.svm import OneClassSVM
 
 from skmmrr import MMRRDetector
@@ -34,6 +34,20 @@ class Interrupted(OutlierMixin, BaseEstimator):
         warnings.warn("Ctrl-C", TrainingInterrupted, stacklevel=1)
 
 
+class FromTheMean(OutlierMixin, BaseEstimator):
+    """Maps of the distance from the mean image."""
+
+    def fit(self, X, y=None):
+        self.mean_ = X.mean(axis=0)
+        return self
+
+    def anomaly_map(self, X):
+        return np.abs(X - self.mean_).reshape(-1, 8, 8)
+
+    def score_samples(self, X):
+        return -self.anomaly_map(X).max(axis=(1, 2))
+
+
 def keys(rows):
     return [tuple(str(row[c]) for c in KEY) for row in rows]
 
@@ -49,6 +63,22 @@ def keys_of_scores(folder):
 @pytest.fixture
 def two_digits():
     return find_tasks("digits", classes=["0", "1"])
+
+
+def test_maps_are_measured_where_there_are_masks(images, rng, tmp_path):
+    test, masks = images[60:80].copy(), np.zeros((20, 8, 8), bool)
+    masks[10:, 2:4, 5:7] = True
+    test[masks] += rng.normal(6, 4, masks.sum())
+    split = Split(images[:60], test, np.repeat([1, -1], 10), masks)
+    task = Task("stained", "masks", "8", lambda seed: split)
+    (row,) = run([task], [FromTheMean()], seeds=[0], out=tmp_path / "r.csv", verbose=0)
+    pixels = np.abs(test - images[:60].mean(axis=0)).ravel()
+    expected = roc_auc_score(masks.ravel(), pixels)
+    assert float(row["pixel_auroc"]) == pytest.approx(expected, abs=1e-4)
+    precision, recall, _ = precision_recall_curve(masks.ravel(), pixels)
+    best = (2 * precision * recall / np.maximum(precision + recall, 1e-12)).max()
+    assert float(row["pixel_f1"]) == pytest.approx(best, abs=1e-3)
+    assert 0 < float(row["aupro"]) < 1
 
 
 def test_metrics_are_scikit_learns_own(two_digits, tmp_path):

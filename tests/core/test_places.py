@@ -1,6 +1,5 @@
 """Passes over places, block by block."""
 
-import numpy as np
 import torch
 from numpy.testing import assert_array_equal
 
@@ -8,15 +7,13 @@ from skmmrr.baselines import DeepKNNDetector
 from skmmrr.core import places
 from skmmrr.core.devices import module_on_device
 
-RNG = np.random.default_rng(0)
-
 
 def by_pixel(images):
     return images[..., None]
 
 
-def test_blocks_share_copies_of_networks_and_change_nothing(monkeypatch):
-    X = RNG.normal(size=(10, 6, 6))
+def test_blocks_share_copies_of_networks_and_change_nothing(monkeypatch, rng):
+    X = rng.normal(size=(10, 6, 6))
     detector = DeepKNNDetector(by_pixel, patches=True, top_share=0.1, random_state=0).fit(X)
     scores, maps = detector.scores_and_maps(X)
     network, used, original = torch.nn.Linear(2, 3), [], DeepKNNDetector._error_grid

@@ -11,8 +11,7 @@ from PIL import EpsImagePlugin, Image
 
 from skmmrr.datasets import load_image_folder, load_mvtec_ad
 
-RNG = np.random.default_rng(0)
-PICTURE = RNG.integers(256, size=(12, 16, 3), dtype=np.uint8)
+PICTURE = np.random.default_rng(0).integers(256, size=(12, 16, 3), dtype=np.uint8)
 
 
 def save(path, array=PICTURE, **options):

@@ -25,48 +25,47 @@ from skmmrr.benchmark import Candidate
 from skmmrr.inspection import PictureDetector, score_folder, training_pictures
 from skmmrr.inspection._outputs import check_output
 
-RNG = np.random.default_rng(0)
 ROOT = Path(skmmrr.__file__).parents[1]
 
 
-def picture(defect=False):
-    pixels = RNG.normal(120, 4, size=(24, 20, 3)).clip(0, 255).astype(np.uint8)
+def picture(rng, defect=False):
+    pixels = rng.normal(120, 4, size=(24, 20, 3)).clip(0, 255).astype(np.uint8)
     if defect:
         pixels[4:9, 12:18] = (250, 0, 0)
     return Image.fromarray(pixels)
 
 
 @pytest.fixture
-def good(tmp_path):
+def good(tmp_path, rng):
     (tmp_path / "good").mkdir()
     for i in range(40):
-        picture().save(tmp_path / "good" / f"{i:02}.png")
+        picture(rng).save(tmp_path / "good" / f"{i:02}.png")
     return tmp_path / "good"
 
 
 @pytest.fixture
-def zoo(tmp_path):
+def zoo(tmp_path, rng):
     """A text file, a truncated PNG, a 16-bit TIFF, a CMYK JPEG, a palette PNG, a rotated photo."""
     folder = tmp_path / "zoo" / "deep"
     folder.mkdir(parents=True)
     (folder / "notes.txt").write_text("not a picture")
     (folder / "text.png").write_text("no picture either")
-    picture().save(folder / "whole.png")
+    picture(rng).save(folder / "whole.png")
     content = (folder / "whole.png").read_bytes()
     (folder / "truncated.png").write_bytes(content[: len(content) // 2])
-    wide = (RNG.normal(120, 4, size=(24, 20)) * 257).astype(np.uint16)
+    wide = (rng.normal(120, 4, size=(24, 20)) * 257).astype(np.uint16)
     Image.fromarray(wide).save(folder / "sixteen.tiff")
-    picture().convert("CMYK").save(folder / "cmyk.jpg")
-    palette = picture().convert("P")
+    picture(rng).convert("CMYK").save(folder / "cmyk.jpg")
+    palette = picture(rng).convert("P")
     palette.save(folder / "palette.png", transparency=bytes(range(256)))
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned
-    picture(defect=True).save(folder / "turned.jpg", exif=exif)
+    picture(rng, defect=True).save(folder / "turned.jpg", exif=exif)
     return folder.parent
 
 
 @pytest.fixture
-def hostile(tmp_path, monkeypatch):
+def hostile(tmp_path, monkeypatch, rng):
     """Six sound pictures, two of them with names that are no text, among files to be wary of."""
     folder = tmp_path / "hostile"
     folder.mkdir()
@@ -78,13 +77,13 @@ def hostile(tmp_path, monkeypatch):
         "new\rline;=cmd.png",
         os.fsdecode(b"caf\xe9.png"),
     ):
-        picture().save(name, format="PNG")
-    Image.fromarray(RNG.random((24, 20), np.float32)).save("float.tiff")
+        picture(rng).save(name, format="PNG")
+    Image.fromarray(rng.random((24, 20), np.float32)).save("float.tiff")
     Image.fromarray(np.full((24, 20), 2**30, np.int32)).save("int32.tiff")
     Image.new("L", (1000, 1000)).save("huge.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
-    picture().save("drawing.eps")
-    picture().save("disguised.eps")
+    picture(rng).save("drawing.eps")
+    picture(rng).save("disguised.eps")
     os.rename("disguised.eps", "disguised.png")
     monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *a, **k: pytest.fail("it is run"))
     os.mkfifo("pipe.png")
@@ -95,9 +94,9 @@ def hostile(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def maps(tmp_path_factory):
     """A small model that has anomaly maps."""
-    folder = tmp_path_factory.mktemp("maps")
+    folder, rng = tmp_path_factory.mktemp("maps"), np.random.default_rng(0)
     for i in range(40):
-        picture().save(folder / f"{i}.png")
+        picture(rng).save(folder / f"{i}.png")
     small = {"network": Network(width=8), "n_estimators": 1, "max_iter": 30}
     detector = MMRRDetector(3, random_state=0, **small)
     with warnings.catch_warnings():
@@ -137,19 +136,19 @@ def test_learns_what_can_be_read(monkeypatch, zoo, tmp_path, capsys):
     assert "DeepKNNDetector has no anomaly maps" in told
 
 
-def test_defects_of_mvtecs_layout_are_not_learned(detector, tmp_path):
+def test_defects_of_mvtecs_layout_are_not_learned(detector, tmp_path, rng):
     tmp_path = tmp_path / "set"
     for place in ("train/good", "test/good", "test/cut", "ground_truth/cut"):
         (tmp_path / place).mkdir(parents=True)
-        picture().save(tmp_path / place / "0.png")
+        picture(rng).save(tmp_path / place / "0.png")
     paths, skipped = training_pictures(tmp_path)
     assert ([path.parent.name for path in paths], skipped) == (["good"], [])
     kinds = [finding.kind for finding in score_folder(detector, tmp_path)]
     assert kinds == ["cut", "good"]
 
 
-def test_a_detector_of_arrays_is_refused(monkeypatch, zoo, tmp_path, capsys):
-    KDEDetector().fit(RNG.normal(size=(9, 2))).save(tmp_path / "model")
+def test_a_detector_of_arrays_is_refused(monkeypatch, zoo, tmp_path, capsys, rng):
+    KDEDetector().fit(rng.normal(size=(9, 2))).save(tmp_path / "model")
     with pytest.raises(SystemExit):
         run(monkeypatch, "score", tmp_path / "model", zoo)
     assert "contains a KDEDetector for arrays" in capsys.readouterr().err
@@ -207,11 +206,11 @@ def test_a_hostile_folder_is_learned(monkeypatch, hostile, tmp_path, capsys):
     assert "Learned 4 pictures" in capsys.readouterr().out
 
 
-def test_no_name_stops_a_terminal_of_another_encoding(detector, tmp_path):
+def test_no_name_stops_a_terminal_of_another_encoding(detector, tmp_path, rng):
     """Not even with its encoding strict, as where output is piped."""
     (tmp_path / "new").mkdir()
     for name in ("\N{SNOWMAN}.png", "\x1b[2J.png", os.fsdecode(b"\xff.png")):
-        picture().save(tmp_path / "new" / name, format="PNG")
+        picture(rng).save(tmp_path / "new" / name, format="PNG")
     detector.save(tmp_path / "model")
     command = [sys.executable, "-m", "skmmrr", "score", tmp_path / "model", "new", "--quiet"]
     environment = os.environ | {"PYTHONIOENCODING": "ascii:strict", "PYTHONPATH": str(ROOT)}
@@ -233,14 +232,14 @@ def test_overlays_are_not_scored_or_learned(monkeypatch, maps, good, tmp_path, c
     assert sum(bool(error) for error in errors.values()) == 40 + 1  # and the table
 
 
-def test_scores_remain_where_an_overlay_cannot_be_written(monkeypatch, maps, tmp_path, capsys):
+def test_scores_remain_where_an_overlay_cannot_be_written(monkeypatch, maps, tmp_path, capsys, rng):
     """Its name is too long, or that of a picture: `a.png.png` is the overlay of `a.png`."""
     maps.save(tmp_path / "model")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "new").mkdir()
     names = ["a.png", "a.png.png", "b" * 251 + ".png"]
     for name in names:
-        picture().save(tmp_path / "new" / name)
+        picture(rng).save(tmp_path / "new" / name)
     content = (tmp_path / "new" / "a.png.png").read_bytes()
     options = ["--overlays", "new", "--csv", "scores.csv", "--quiet"]
     run(monkeypatch, "score", "model", "new", *options)
@@ -396,11 +395,11 @@ def test_files_of_before_are_replaced(monkeypatch, good, tmp_path, detector):
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 1 + 40
 
 
-def test_compare(monkeypatch, good, tmp_path, capsys):
+def test_compare(monkeypatch, good, tmp_path, capsys, rng):
     bad = tmp_path / "all" / "bad"
     bad.mkdir(parents=True)
     for i in range(6):
-        picture(defect=True).save(bad / f"{i}.png")
+        picture(rng, defect=True).save(bad / f"{i}.png")
     (good / "text.png").write_text("no picture")
     good.rename(tmp_path / "all" / "good")
     options = ["--normal", "good", "--size", "12", "--detectors", "KDE", "2-NN", "--quiet"]
@@ -411,7 +410,7 @@ def test_compare(monkeypatch, good, tmp_path, capsys):
     assert re.search(r"KDE +1\.0", table)
 
 
-def test_compare_takes_the_folders_of_fit(monkeypatch, good, tmp_path, capsys):
+def test_compare_takes_the_folders_of_fit(monkeypatch, good, tmp_path, capsys, rng):
     """Good pictures alone, and MVTec AD's layout, whose masks are no pictures."""
     options = ["--size", "12", "--detectors", "kde", "2-nn", "--quiet"]
     run(monkeypatch, "compare", good, *options)
@@ -420,8 +419,8 @@ def test_compare_takes_the_folders_of_fit(monkeypatch, good, tmp_path, capsys):
         (tmp_path / "set" / place).mkdir(parents=True)
     good.rename(tmp_path / "set" / "train" / "good")
     for i in range(6):
-        picture(defect=True).save(tmp_path / "set" / "test" / "cut" / f"{i}.png")
-        picture().save(tmp_path / "set" / "ground_truth" / "cut" / f"{i}_mask.png")
+        picture(rng, defect=True).save(tmp_path / "set" / "test" / "cut" / f"{i}.png")
+        picture(rng).save(tmp_path / "set" / "ground_truth" / "cut" / f"{i}_mask.png")
     run(monkeypatch, "compare", tmp_path / "set", *options)
     assert re.search(r"KDE +1\.0", capsys.readouterr().out)
 
