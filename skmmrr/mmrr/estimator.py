@@ -138,8 +138,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         Of each feature of vectors, at most: with more than 1, the networks see in place of a
         feature its bins, which have the same number of training samples: each is -1 below, 1
         above and linear inside (a piecewise linear encoding). Small differences count then where
-        values are dense. 8 detect better on ADBench's tables; but thresholds of fits on fewer than
-        about 500 samples hold less well, and anomalies among the training samples hurt more. Not
+        values are dense. 8 detect better on ADBench's tables, trained on normal samples alone;
+        anomalies among the training samples hurt more, and two or three features lose by it. Not
         in the paper.
     network : Network, default=None
         Sizes of the networks; see :class:`skmmrr.Network`. None chooses from the data.
