@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import skmmrr
-
-ROOT = Path(skmmrr.__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     [
         *ROOT.glob("*.md"),
