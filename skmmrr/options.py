@@ -13,6 +13,7 @@ from sklearn.base import BaseEstimator
 
 from skmmrr.core.training import OPTIMIZERS, SCHEDULES
 from skmmrr.core.validation import (
+    check_bool,
     check_integer,
     check_integers,
     check_option,
@@ -31,7 +32,7 @@ class Network(BaseEstimator):
     ----------
     width : int, default=None
         Channels of every feature map, or hidden features; of MLSAD the most of a layer. None: 32
-        for "unet", 64 for "map-unet"; for "mlp" 256 on images and 128 on vectors; 128 for MLSAD.
+        for "unet", 128 for "map-unet"; for "mlp" 256 on images and 128 on vectors; 128 for MLSAD.
     n_blocks : int, default=None
         Residual blocks: of a U-Net per resolution, down and up; of a perceptron, and of a detector
         of MLSAD, in all. None: 1.
@@ -66,7 +67,7 @@ class Training(BaseEstimator):
     Parameters
     ----------
     batch_size : int, default=None
-        Samples per training step. None: for MMRR 64 with "mlp" and for vectors, 4 with "map-unet",
+        Samples per training step. None: for MMRR 64 with "mlp" and for vectors, 1 with "map-unet",
         else 16; for the rotation autoencoder 64, less where images are large; for MLSAD 32. Scoring
         does not use it.
     learning_rate : float, default=None
@@ -149,6 +150,12 @@ class FeatureMaps(BaseEstimator):
     smoothing : float, default=None
         Standard deviation, in pixels, of the Gaussian that smooths anomaly maps once they have the
         pictures' size. None: 1/64 of the shorter side, as PatchCore has it; 0 does not smooth.
+    rotate : bool, default=None
+        Whether training pictures, where they have maps, are learned as they are and rotated by 90,
+        180 and 270 degrees, for parts that lie at any angle. None: nearest neighbours do, where
+        pictures are square and parts do not lie alike, that is, where the mean of all maps explains
+        less than half of their variance; MMRR does not, whose networks would need more steps. Set
+        it to False where a part at another angle is a defect.
 
     Examples
     --------
@@ -161,6 +168,7 @@ class FeatureMaps(BaseEstimator):
     stages: tuple[int, ...] | None = None
     grid: int | None = None
     smoothing: float | None = None
+    rotate: bool | None = None
 
     _UNSAVED: ClassVar[tuple[str, ...]] = ()
 
@@ -174,3 +182,5 @@ class FeatureMaps(BaseEstimator):
         if self.smoothing is not None:
             at_least = 0.0, math.inf
             check_real("feature_maps.smoothing", self.smoothing, owner, *at_least, bounds="[)")
+        if self.rotate is not None:
+            check_bool("feature_maps.rotate", self.rotate, owner)

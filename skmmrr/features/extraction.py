@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skmmrr.core.chunks import padded_chunks, rows_per_chunk, sample_chunks
+from skmmrr.core.alignment import lie_alike
+from skmmrr.core.chunks import evenly_spaced, padded_chunks, rows_per_chunk, sample_chunks
 from skmmrr.core.devices import autocast, module_on_device, resolve_precision
 from skmmrr.core.kinds import Flag, Integer, Items, Maybe, Real, Text, record, require, stored
 from skmmrr.core.validation import shown
@@ -27,6 +28,8 @@ _CALLABLE_ROWS = 64
 _NARROWS_BY = 16  # the maps of a feature network soon have fewer elements than its input
 _LEAST_SIZE = 512  # elements: small images go through a network 64 at a time on a CPU
 _IN_MEMORY = 2**30  # bytes of features; more of them are kept in a temporary file
+_TURNS = range(4)  # quarters, by which copies of training pictures are turned
+_ALIGNMENT_PICTURES = 100  # that are looked at
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 _SMOOTHING = 1 / 64  # standard deviation over the picture's shorter side: PatchCore's 4 of 256
 _TRUNCATE = 4  # standard deviations of a Gaussian's window, as in scipy
@@ -40,6 +43,7 @@ _TRUNCATE = 4  # standard deviations of a Gaussian's window, as in scipy
     grid=Maybe(Integer(1, 2**12)),
     unit_length=Flag(),
     smoothing=Real(0, 1e4),
+    rotate=Maybe(Flag()),
     shape=Items(Integer(1, 2**31), 3, least=1),
     representation=record(Representation),
     digest=Maybe(Text(r"[0-9a-f]{64}")),
@@ -63,6 +67,9 @@ class FeatureExtractor:
         Whether rows of features are scaled to unit length; maps are not.
     smoothing : float
         Standard deviation of the Gaussian that smooths anomaly maps, in pixels of the picture.
+    rotate : bool or None
+        Whether training pictures are learned rotated too. None until :meth:`learned_rows` has
+        chosen, and for rows.
     shape : tuple
         Of one sample's features: (height, width, channels) of maps, else (n_features,).
     representation : Representation
@@ -80,6 +87,7 @@ class FeatureExtractor:
     grid: int | None
     unit_length: bool
     smoothing: float
+    rotate: bool | None
     shape: tuple[int, ...]
     representation: Representation
     digest: str | None
@@ -133,12 +141,18 @@ class FeatureExtractor:
             grid=options.grid,
             unit_length=unit_length,
             smoothing=float(smoothing),
+            rotate=options.rotate,
             shape=(),
             representation=seen(X, image_shape),
             digest=network.digest() if isinstance(features, str) and network else None,
             network=network,
         )
         made.shape = made._found_shape(X[:1], owner)
+        if made.rotate and made.map_shape is not None and not made._is_square:
+            raise ValueError(
+                f"The parameter 'feature_maps.rotate' of {owner} needs square pictures. Got "
+                f"{image_shape}. Resize or pad them, or set rotate=False."
+            )
         return made
 
     def _found_shape(self, X: NDArray[Any], owner: str) -> tuple[int, ...]:
@@ -150,6 +164,11 @@ class FeatureExtractor:
                 f"channels), or rows. Got a shape of {found.shape}."
             )
         return shape if self.maps else (math.prod(shape),)
+
+    @property
+    def _is_square(self) -> bool:
+        shape = self.representation.image_shape
+        return shape is not None and shape[0] == shape[1]
 
     @property
     def map_shape(self) -> ImageShape | None:
@@ -174,24 +193,51 @@ class FeatureExtractor:
                 )
             self.network = network
 
-    def rows(
+    def learned_rows(
         self, X: NDArray[Any], device: torch.device, precision: str, verbose: int = 0
+    ) -> NDArray[Any]:
+        """Features of training samples and, where parts lie anywhere, of their rotated copies.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_turns * n_samples, prod(shape))
+            As :meth:`rows` has them; all samples, then all of them turned by 90 degrees, and so on.
+        """
+        if self.rotate is None and self.map_shape is not None:
+            some = X[evenly_spaced(len(X), _ALIGNMENT_PICTURES)]
+            self.rotate = self._is_square and not self._lie_alike(
+                self.rows(some, device, precision, verbose)
+            )
+        turns = _TURNS if self.rotate and self.map_shape is not None else _TURNS[:1]
+        return self.rows(X, device, precision, verbose, turns)
+
+    def _lie_alike(self, rows: NDArray[Any]) -> bool:
+        return lie_alike(Samples(rows, Representation.standardise(rows, self.map_shape)))
+
+    def rows(
+        self,
+        X: NDArray[Any],
+        device: torch.device,
+        precision: str,
+        verbose: int = 0,
+        turns: range = _TURNS[:1],
     ) -> NDArray[Any]:
         """Features of samples, in chunks of one constant shape.
 
         Returns
         -------
-        rows : ndarray of shape (n_samples, prod(shape))
+        rows : ndarray of shape (len(turns) * n_samples, prod(shape))
             Float32; maps are float16, channels last. More than a gigabyte lies in a temporary file.
         """
         dtype = np.float16 if self.map_shape is not None else np.float32
-        rows = _room((len(X), math.prod(self.shape)), dtype)
-        for kept, found in self._chunks(X, device, precision, verbose):
-            if not np.isfinite(found).all():
-                raise ValueError(
-                    f"Features must be finite. Got NaN or infinity from {self.features!r}."
-                )
-            rows[kept] = self._stored(found.reshape(len(found), -1))
+        rows = _room((len(turns) * len(X), math.prod(self.shape)), dtype)
+        for turn, turned in zip(turns, np.split(rows, len(turns)), strict=True):
+            for kept, found in self._chunks(X, device, precision, verbose, turn):
+                if not np.isfinite(found).all():
+                    raise ValueError(
+                        f"Features must be finite. Got NaN or infinity from {self.features!r}."
+                    )
+                turned[kept] = self._stored(found.reshape(len(found), -1))
         return rows
 
     def _stored(self, found: NDArray[np.float32]) -> NDArray[Any]:
@@ -208,12 +254,12 @@ class FeatureExtractor:
         return smooth_maps(maps, self.representation.image_shape[:2], self.smoothing)
 
     def _chunks(
-        self, X: NDArray[Any], device: torch.device, precision: str, verbose: int
+        self, X: NDArray[Any], device: torch.device, precision: str, verbose: int, turn: int = 0
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         if self.network is not None:
-            return self._by_network(self.network, X, device, precision, verbose)
+            return self._by_network(self.network, X, device, precision, verbose, turn)
         if callable(self.features):
-            return self._by_callable(self.features, X)
+            return self._by_callable(self.features, X, turn)
         return iter([(slice(None), self.representation.scale(X))])
 
     @torch.no_grad()
@@ -224,6 +270,7 @@ class FeatureExtractor:
         device: torch.device,
         precision: str,
         verbose: int,
+        turn: int,
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         network = module_on_device(network, device)
         samples = Samples(X, self.representation)
@@ -232,6 +279,7 @@ class FeatureExtractor:
         size = 3 * network.input_size**2 if network.input_size else X.shape[1]
         rows = rows_per_chunk(max(_LEAST_SIZE, size // _NARROWS_BY), device)
         for kept, x in sample_chunks(samples, rows, device, verbose):
+            x = torch.rot90(x, turn, (2, 3)) if turn else x
             with autocast(dtype, device):
                 found = self.of_batch(network, x)
             yield kept, found[: kept.stop - kept.start].cpu().numpy()
@@ -243,13 +291,15 @@ class FeatureExtractor:
         return network.maps(x, self.grid).movedim(1, -1)
 
     def _by_callable(
-        self, function: Callable[[NDArray[Any]], ArrayLike], X: NDArray[Any]
+        self, function: Callable[[NDArray[Any]], ArrayLike], X: NDArray[Any], turn: int
     ) -> Iterator[tuple[slice, NDArray[np.float32]]]:
         image_shape = self.representation.image_shape
         for kept, index in padded_chunks(len(X), _CALLABLE_ROWS):
             samples = X[index]
             if image_shape is not None:
                 samples = samples.reshape(-1, *image_shape[: 2 if image_shape[2] == 1 else 3])
+            if turn:
+                samples = np.ascontiguousarray(np.rot90(samples, turn, (1, 2)))
             found = np.asarray(function(samples), dtype=np.float32)
             if found.ndim == 0 or len(found) != len(samples):
                 raise ValueError(

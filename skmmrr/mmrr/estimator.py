@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -161,10 +162,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         samples that train, but at least 300 and at most 1500; for "mlp" on images half of that
         number, but at least 500 and at most 3000, and 300 for the refinement; for vectors 20
         per feature, and in bins half of the number of samples besides, but at least 150 and at
-        most 1000; for "map-unet" 3600, and 1200 for the refinement, or a quarter of both where the
+        most 1000; for "map-unet" 3700, and 1000 for the refinement, or a fifth of both where the
         mean map explains half of the variance, as of parts that all lie alike. It decides what None
-        means for the learning rate
-        and the level power of `training`.
+        means for the learning rate and the level power of `training`.
     validation_fraction : float, default=0.05
         Share of the training samples that is held out, to select the best weights.
     contamination : "auto", float or None, default="auto"
@@ -351,7 +351,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         seed = draw_seed(self.random_state)
         held_out, trained = self._split(len(X), seed)
         self.extractor_ = self._fitted_extractor(X)
-        rows, shape = self._rows(X), self._restored_shape()
+        rows, shape = self._learned_rows(X), self._restored_shape()
+        trained = np.concatenate([trained + i for i in range(0, len(rows), len(X))])  # and copies
         featured, n = self.features is not None, len(trained)
         self.spec_ = resolve_spec(vars(self), rows, shape, featured, n, seed, device, owner)
         self.network_ = self.spec_.initialised_models()
@@ -436,7 +437,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     def _fitted_extractor(self, X: NDArray[Any]) -> FeatureExtractor | None:
         if self.features is None:
             return None
-        owner, options = type(self).__name__, self.feature_maps
+        owner, options = type(self).__name__, self.feature_maps or FeatureMaps()
+        options = replace(options, rotate=bool(options.rotate))  # None: networks would take longer
         return FeatureExtractor.fit(X, self.image_shape_, self.features, options, True, True, owner)
 
     def _learned_adjustment(self, X: NDArray[Any]) -> ErrorAdjustment:
@@ -722,6 +724,12 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         if self.extractor_ is None:
             return X
         return self.extractor_.rows(X, self._device(), self.precision, self.verbose)
+
+    def _learned_rows(self, X: NDArray[Any]) -> NDArray[Any]:
+        """What a fit restores: all samples, and rotated copies of them after these."""
+        if self.extractor_ is None:
+            return X
+        return self.extractor_.learned_rows(X, self._device(), self.precision, self.verbose)
 
     def _usual(self, device: torch.device) -> Tensor:
         """What networks see in place of a missing value, as they see it."""

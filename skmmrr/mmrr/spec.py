@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from skmmrr.core.chunks import evenly_spaced
+from skmmrr.core.alignment import lie_alike, share_of_mean_image
 from skmmrr.core.devices import TRAINING_PRECISIONS, resolve_precision
 from skmmrr.core.initialisation import build, initialise, plan
 from skmmrr.core.kinds import (
@@ -45,8 +45,6 @@ PHASES = ("restoration", "refinement")
 # between the 0.06 and less of CIFAR-10's automobiles and deer and the 0.41 and more of MNIST's
 # 2, 5 and 8, on which U-Nets and perceptrons, respectively, detect better.
 _ALIGNED = 0.25
-_ALIGNED_MAPS = 0.5  # of features: MVTec AD's bottles have 0.92, its screws 0.17
-_ALIGNMENT_SAMPLES, _ALIGNMENT_ELEMENTS = 1000, 2**24  # at most
 
 _LARGEST_FOR_MLP = 2**14  # elements, such as 64x64 pixels of three colours: 35 million weights
 
@@ -365,8 +363,8 @@ _UNET = Recipe(
     steps_per_sample=1 / 4,
     most_members=4,
 )
-_MAP_UNET = Recipe(width=64, n_blocks=1, batch_size=4, steps=(3600, 3600), refinement_steps=1200)
-_ALIGNED_MAP_UNET = _MAP_UNET._replace(steps=(900, 900), refinement_steps=300)
+_MAP_UNET = Recipe(width=128, n_blocks=1, batch_size=1, steps=(3700, 3700), refinement_steps=1000)
+_ALIGNED_MAP_UNET = _MAP_UNET._replace(steps=(740, 740), refinement_steps=200)
 _IMAGE_MLP = Recipe(
     width=256,
     n_blocks=1,
@@ -410,19 +408,5 @@ def _recipe(backbone: str | Backbone, samples: Samples) -> Recipe:
     if backbone == "mlp":
         return _IMAGE_MLP
     if backbone == "map-unet":  # parts that lie anywhere take longer
-        aligned = share_of_mean_image(samples) >= _ALIGNED_MAPS
-        return _ALIGNED_MAP_UNET if aligned else _MAP_UNET
+        return _ALIGNED_MAP_UNET if lie_alike(samples) else _MAP_UNET
     return _UNET if backbone == "unet" else _UNET._replace(most_members=1)
-
-
-def share_of_mean_image(samples: Samples) -> float:
-    """How well images are aligned: the share of the pixels' variance that their mean explains.
-
-    Adjusted for the number of images, so that noise has 0; pictures that all show the same have 1.
-    Of many images a thousand are looked at, of large ones less.
-    """
-    n = max(2, min(_ALIGNMENT_SAMPLES, _ALIGNMENT_ELEMENTS // samples.X.shape[1]))
-    x = samples.batch(evenly_spaced(len(samples), n)).double()
-    total = x.var(dim=(0, 2, 3)).mean()  # about the mean colour
-    within = x.var(dim=0).mean()  # about the mean image
-    return float(1 - within / total) if total > 0 else 0.0

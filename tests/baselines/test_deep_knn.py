@@ -352,8 +352,9 @@ def test_a_defect_is_found_where_it_is():
 
 
 def test_the_bank_is_bounded_and_covers_what_it_leaves_out():
-    detector = patch_detector(bank_size=60).fit(parts(30, 0))
-    every = patch_detector().fit(parts(30, 0))
+    as_they_are = FeatureMaps(rotate=False)
+    detector = patch_detector(bank_size=60, feature_maps=as_they_are).fit(parts(30, 0))
+    every = patch_detector(feature_maps=as_they_are).fit(parts(30, 0))
     assert detector.features_.shape == (60, 3)
     assert every.features_.shape == (24 * 16, 3)  # a fifth is held out
     random = every.features_[np.random.default_rng(0).permutation(24 * 16)[:60]]
@@ -361,23 +362,21 @@ def test_the_bank_is_bounded_and_covers_what_it_leaves_out():
     assert radius[0] < radius[1]
 
 
-def test_patches_survive_a_file_that_has_no_weights_of_the_network(tmp_path):
-    pictures = np.random.default_rng(0).integers(256, size=(8, 32, 32, 3), dtype=np.uint8)
-    small = FeatureMaps(input_size=32)
-    detector = DeepKNNDetector(
-        "efficientnet-lite0", patches=True, feature_maps=small, random_state=0
-    ).fit(pictures)
-    detector.save(tmp_path / "patches.safetensors")
-    assert (tmp_path / "patches.safetensors").stat().st_size < 100_000
-    again = skmmrr.load(tmp_path / "patches.safetensors")
-    assert_array_equal(again.score_samples(pictures), detector.score_samples(pictures))
-    assert_array_equal(again.anomaly_map(pictures), detector.anomaly_map(pictures))
+class Slopes(nn.Module):
+    """Differences of rows, as means of squares of four pixels."""
+
+    def forward(self, x):
+        return [nn.functional.avg_pool2d(x - x.roll(1, dims=2), 4)]
 
 
-def test_whole_samples_have_no_map(images):
-    assert not hasattr(DeepKNNDetector().fit(images), "anomaly_map")
-
-
-def test_rows_have_no_patches(images):
-    with pytest.raises(ValueError, match="one row for a picture"):
-        DeepKNNDetector(lambda X: X.reshape(len(X), -1), patches=True).fit(images)
+def test_parts_that_lie_anywhere_are_known_at_right_angles():
+    rows = [(parts(30, 0), parts(30, 1)), (parts(10, 2), parts(10, 3))]
+    train, X = (np.repeat(a[:, :1], 16, axis=1) + 0.05 * b for a, b in rows)
+    as_they_are = FeatureMaps(rotate=False)
+    known, unknown = (
+        DeepKNNDetector(Slopes(), patches=True, feature_maps=maps, random_state=0).fit(train)
+        for maps in (None, as_they_are)
+    )
+    assert len(known.features_) == 4 * len(unknown.features_)
+    turned = np.rot90(X, axes=(1, 2))
+    assert known.score_samples(turned).mean() > 0.2 * unknown.score_samples(turned).mean()

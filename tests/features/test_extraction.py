@@ -138,3 +138,41 @@ def test_maps_take_the_size_of_the_picture():
     maps = torch.arange(4.0).view(1, 2, 2)
     assert smooth_maps(maps, (8, 6), 0).shape == (1, 8, 6)
     assert_allclose(smooth_maps(maps, (8, 6), 0)[0, [0, -1], [0, -1]], [0, 3])
+
+
+# Rotated copies
+
+
+def learned(extractor, X):
+    return extractor.learned_rows(X.reshape(len(X), -1), CPU, "float32")
+
+
+def every_turn(X):
+    return np.concatenate([np.rot90(X, turn, axes=(1, 2)) for turn in range(4)])
+
+
+@pytest.mark.parametrize("features", [Stages(), lambda X: X.astype(float)])
+def test_rotated_copies_have_the_features_of_rotated_pictures(features):
+    X = pictures()
+    extractor = fitted(X, features, FeatureMaps(rotate=True))
+    assert_allclose(learned(extractor, X), rows_of(extractor, every_turn(X)), rtol=1e-3)
+
+
+def test_pictures_are_rotated_where_they_do_not_lie_alike():
+    anywhere, rng = pictures(20), np.random.default_rng(1)
+    alike = (anywhere[:1] * 0.8 + rng.integers(50, size=anywhere.shape)).astype(np.uint8)
+    for X, rotated in ((anywhere, True), (alike, False), (anywhere[:, :3], False)):
+        extractor = fitted(X)
+        assert len(learned(extractor, X)) == (80 if rotated else 20)
+        assert extractor.rotate is rotated
+
+
+def test_a_choice_of_ones_own_is_kept_and_rows_are_never_rotated():
+    X = pictures(20)
+    assert len(learned(fitted(X, options=FeatureMaps(rotate=False)), X)) == 20
+    assert len(learned(fitted(X, options=FeatureMaps(grid=1, rotate=True)), X)) == 20
+
+
+def test_only_square_pictures_can_be_rotated():
+    with pytest.raises(ValueError, match=r"'feature_maps.rotate' .* square .* \(4, 6, 3\)"):
+        fitted(pictures(size=(4, 6)), options=FeatureMaps(rotate=True))

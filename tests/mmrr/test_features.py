@@ -11,7 +11,7 @@ from torch import nn
 
 import skmmrr
 from skmmrr import FeatureMaps, MMRRDetector, Network, Training
-from skmmrr.mmrr import MMRRModel
+from skmmrr.mmrr import MMRRModel, estimator
 from skmmrr.mmrr.backbones import MapUNet
 from skmmrr.onnx import export_onnx
 
@@ -81,7 +81,7 @@ def test_a_defect_is_found_where_it_is():
         features=Means(),
         feature_maps=FeatureMaps(grid=8),
         network=Network(width=16, n_resolutions=2),
-        training=Training(learning_rate=3e-3),
+        training=Training(learning_rate=3e-3, batch_size=4),
         max_iter=150,
         random_state=0,
     ).fit(train)
@@ -91,6 +91,18 @@ def test_a_defect_is_found_where_it_is():
     rows, columns = np.divmod(maps.reshape(10, -1).argmax(axis=1), 16)
     assert ((rows >= 2) & (rows < 11) & (columns >= 6) & (columns < 15)).all()
     assert (detector.predict(bad) == -1).all()
+
+
+def test_copies_of_held_out_pictures_do_not_train(monkeypatch):
+    seen, original = [], estimator.train
+    monkeypatch.setattr(estimator, "train", lambda *args: seen.append(args[2]) or original(*args))
+    MMRRDetector(3, features=Means(), feature_maps=FeatureMaps(rotate=True), **SMALL).fit(
+        pictures(20, 0)
+    )
+    (data,) = seen
+    assert len(data.samples) == 80
+    assert sorted(np.r_[data.validation, data.train[:16]]) == list(range(20))
+    assert_array_equal(data.train.reshape(4, 16) % 20, np.tile(data.train[:16], (4, 1)))
 
 
 def test_scores_do_not_depend_on_company(detector):

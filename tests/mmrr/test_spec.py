@@ -7,8 +7,7 @@ from numpy.testing import assert_array_equal
 
 from skmmrr import MMRRDetector, Network, Training
 from skmmrr.mmrr import spec as specs
-from skmmrr.mmrr.spec import resolve_spec, share_of_mean_image
-from skmmrr.representation import Representation, Samples
+from skmmrr.mmrr.spec import resolve_spec
 
 
 def resolved(X=None, image_shape=None, n_train=40, **params):
@@ -123,29 +122,3 @@ def test_the_same_spec_gives_the_same_weights():
     first, second = (resolved().initialised_models().state_dict() for _ in range(2))
     for name, weight in first.items():
         assert_array_equal(weight, second[name])
-
-
-# How aligned images are
-
-
-def share(images):
-    X = images.reshape(len(images), -1)
-    return share_of_mean_image(Samples(X, Representation.fit(X, images.shape[1:])))
-
-
-@pytest.mark.parametrize("n", [3, 50, 1500])
-def test_share_of_the_mean_image_is_one_of_equal_images_and_zero_of_noise(n):
-    rng = np.random.default_rng(0)
-    noise = rng.random((n, 12, 10, 3))
-    assert share(noise) == pytest.approx(0, abs=0.05)
-    assert share(np.repeat(noise[:1], n, axis=0)) == pytest.approx(1)
-    assert share(rng.random((1, 12, 10, 3)) + noise) == pytest.approx(0.5, abs=0.05)
-
-
-def test_share_of_the_mean_image_does_not_count_colours():
-    noise = np.random.default_rng(0).random((50, 8, 8, 3))
-    assert share(noise + np.array([0, 10, 20])) == pytest.approx(0, abs=0.05)
-
-
-def test_share_of_the_mean_image_of_constant_pictures_is_zero():
-    assert share(np.ones((5, 4, 4, 1))) == 0
