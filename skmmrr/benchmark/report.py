@@ -55,7 +55,7 @@ class Table:
         """As CSV, with the title in the first column."""
         frame = import_pandas("skmmrr.benchmark.report").DataFrame(self.rows, columns=self.columns)
         frame.insert(0, "table", self.title)
-        return str(frame.to_csv(index=False))
+        return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
 def read_results(paths: Iterable[str | os.PathLike[str]]) -> Frame:
