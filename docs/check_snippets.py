@@ -26,7 +26,7 @@ def main() -> None:
     pages = [Path(name).resolve() for name in sys.argv[1:]]
     os.environ["MPLBACKEND"] = "agg"
     for page in pages or [docs.parent / "README.md", *sorted(docs.glob("guide/*.md"))]:
-        start, text = time.perf_counter(), page.read_text()
+        start, text = time.perf_counter(), page.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory() as folder:
             os.chdir(folder)
             names = {"__name__": "__main__"}

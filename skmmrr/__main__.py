@@ -66,15 +66,21 @@ def main() -> None:
         description="Write rendered photographs of washers to a folder of MVTec AD's layout: 60 "
         "good ones to learn, and 20 good and 30 defective ones to evaluate, with masks.",
     )
-    demo.add_argument("folder", type=Path)
+    demo.add_argument("folder", type=Path, help="new or empty folder to write to")
     demo.set_defaults(run=_demo)
     _add_fit(commands)
     _add_score(commands)
     _add_evaluate(commands)
     _add_compare(commands)
-    export = commands.add_parser("export", help="write a model as ONNX")
+    export = commands.add_parser(
+        "export",
+        help="write a model as ONNX",
+        description="Write a model as an ONNX graph, which scores without Python.",
+    )
     export.add_argument("model", type=Path, help="model file written by fit")
-    export.add_argument("--out", type=Path, required=True, help="ONNX file to write")
+    export.add_argument(
+        "--out", type=Path, metavar="FILE", required=True, help="ONNX file to write"
+    )
     export.set_defaults(run=lambda a: _export(a.model, a.out))
     arguments = parser.parse_args()
     for stream in (sys.stdout, sys.stderr):
@@ -93,12 +99,12 @@ def _add_fit(commands: _Commands) -> None:
         "fit",
         help="learn a folder of good pictures",
         description="Learn good pictures from a folder and its subfolders; in a folder of MVTec "
-        "AD's layout, from train/good. A quarter of them is held out, and sets the thresholds. "
-        "Unreadable files are reported and skipped. Ctrl-C ends the training; the best weights so "
-        "far are kept.",
+        "AD's layout, from train/good. A quarter of them is held out of training and sets the "
+        "thresholds. Unreadable files are reported and skipped. Ctrl-C ends the training; the best "
+        "weights so far are kept.",
     )
-    fit.add_argument("folder", type=Path)
-    fit.add_argument("--out", type=Path, required=True, help="model file to write")
+    fit.add_argument("folder", type=Path, help="folder of good pictures")
+    fit.add_argument("--out", type=Path, metavar="FILE", required=True, help="model file to write")
     fit.add_argument(
         "--detector",
         choices=_DETECTORS,
@@ -126,7 +132,8 @@ def _add_fit(commands: _Commands) -> None:
         "--false-positive-rate",
         type=float,
         metavar="RATE",
-        help="set a conformal threshold for this rate of false alarms",
+        help="set a conformal threshold for this rate of false alarms, such as 0.01 (default: a "
+        "threshold that flags 5%% of the held-out pictures)",
     )
     fit.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     fit.add_argument("--quiet", action="store_true", help="no progress bars")
@@ -152,12 +159,17 @@ def _add_score(commands: _Commands) -> None:
         "reported and skipped.",
     )
     _add_model_and_folder(score)
-    score.add_argument("--csv", type=Path, metavar="FILE", help="write scores, not print them")
+    score.add_argument(
+        "--csv",
+        type=Path,
+        metavar="FILE",
+        help="write the scores to a CSV file instead of printing them",
+    )
     score.add_argument(
         "--overlays",
         type=Path,
         metavar="FOLDER",
-        help="write pictures with their anomaly maps and boxes",
+        help="write the pictures with their anomaly maps and boxes to a folder",
     )
     score.set_defaults(run=_score)
 
@@ -171,14 +183,16 @@ def _add_evaluate(commands: _Commands) -> None:
         "evaluated too.",
     )
     _add_model_and_folder(evaluate)
-    evaluate.add_argument("--csv", type=Path, metavar="FILE", help="also write the table")
+    evaluate.add_argument(
+        "--csv", type=Path, metavar="FILE", help="also write the table to a CSV file"
+    )
     evaluate.set_defaults(run=_evaluate)
 
 
 def _add_model_and_folder(parser: argparse.ArgumentParser) -> None:
     """What `score` and `evaluate` share."""
     parser.add_argument("model", type=Path, help="model file written by fit")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="folder of pictures")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write an HTML report")
     _add_normal(parser)
     parser.add_argument("--device", help="auto, cpu, cuda, ... (default: that of the fit)")
@@ -202,7 +216,7 @@ def _add_compare(commands: _Commands) -> None:
         "kind of picture, of MVTec AD's layout, or of good pictures alone. Detectors learn only "
         "the normal kind.",
     )
-    comparison.add_argument("folder", type=Path)
+    comparison.add_argument("folder", type=Path, help="folder of pictures")
     _add_normal(comparison)
     _add_size(comparison)
     comparison.add_argument(

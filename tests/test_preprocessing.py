@@ -73,6 +73,10 @@ def test_damaged_and_differing_pictures_are_named(paths):
     paths[5].write_bytes(b"text")
     with pytest.raises(ValueError, match=r"05.png is damaged"):
         LoadImages((8, 8)).transform(paths)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
+def test_a_fifo_is_not_opened(paths):
     paths[5].unlink()
     os.mkfifo(paths[5])
     with pytest.raises(ValueError, match=r"05.png is not a regular file"):

@@ -5,8 +5,12 @@ Its argument is a CSV file of ``skmmrr-benchmark run``. The option ``kind`` is a
 ``metric`` is its metric, or, of ``detectors``, its columns. ``dataset``, ``class`` and ``detector``
 choose rows of the file, ``rows`` lines of the table; ``seen`` names classes that a last mean leaves
 out. Several names stand between semicolons.
+
+In these tables, and in others of the class ``numbers``, columns of figures get the class
+``number``, for the style sheet.
 """
 
+import re
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -84,10 +88,23 @@ def _table_node(columns: list[str], rows: list[list[str]]) -> nodes.table:
 
 
 def _row(cells: list[str]) -> nodes.row:
-    return nodes.row("", *(nodes.entry("", nodes.paragraph(text=cell)) for cell in cells))
+    kept = (cell.replace("± ", "±\N{NO-BREAK SPACE}") for cell in cells)
+    return nodes.row("", *(nodes.entry("", nodes.paragraph(text=cell)) for cell in kept))
+
+
+def _mark_numbers(app: Sphinx, doctree: nodes.document) -> None:
+    for table in doctree.findall(nodes.table):
+        if "numbers" not in table["classes"]:
+            continue
+        _, *columns = zip(*table.findall(nodes.row), strict=True)
+        for head, *body in columns:
+            if all(re.match(r"[-.\d]|$", entry.astext()) for entry in body):
+                for entry in (head, *body):
+                    entry["classes"].append("number")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the directive."""
+    """Register the directive and the marking of columns."""
     app.add_directive("bench-table", BenchTable)
+    app.connect("doctree-read", _mark_numbers)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,7 +7,6 @@ train for few steps: what is asked is how memory grows with the pictures.
 
 import argparse
 import multiprocessing
-import resource
 import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
@@ -74,6 +73,8 @@ def draw(path: Path, seed: int, side: int) -> None:
 
 def peak() -> int:
     """Resident memory of this process at its highest, in MB; Linux only."""
+    import resource  # not on Windows, where --help works all the same
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 

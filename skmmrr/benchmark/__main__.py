@@ -1,4 +1,4 @@
-"""The bench of skmmrr: detectors on data sets, tables and pictures of what was measured."""
+"""Measure anomaly detectors on data sets, and make tables and plots of the results."""
 
 import argparse
 from collections.abc import Iterable, Iterator
@@ -35,7 +35,7 @@ examples:
   %(prog)s report digits.csv
   %(prog)s plot digits.csv --out pictures
 
-A stopped run goes on where it was when the same command is given again.
+A run that was stopped resumes when the same command is given again.
 """
 
 
@@ -56,7 +56,7 @@ def main() -> None:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser(
-        "list", help="names of data sets, detectors, experiments and metrics"
+        "list", help="list data sets, protocols, detectors, experiments and metrics"
     ).set_defaults(run=lambda _: _list())
     _add_run(commands)
     _add_report(commands)
@@ -75,56 +75,119 @@ def main() -> None:
 def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     run_ = commands.add_parser(
         "run",
-        help="measure detectors, a CSV row each",
-        description="Measure detectors on data, and append a row each to a CSV file.",
+        help="measure detectors on data",
+        description="Measure detectors on data, and append a row for each to a CSV file.",
     )
     data = run_.add_mutually_exclusive_group(required=True)
-    data.add_argument("--experiment", choices=EXPERIMENTS, metavar="NAME", help="see list")
+    data.add_argument("--experiment", choices=EXPERIMENTS, metavar="NAME", help="a name from list")
     data.add_argument("--data", nargs="+", metavar="NAME", help=f"{', '.join(NAMES)}")
-    data.add_argument("--folder", type=Path, help="images of your own, in a folder a kind")
-    data.add_argument("--csv", type=Path, help="a table of your own, with a line of names")
-    run_.add_argument("--out", type=Path, default=Path("results.csv"), help="default results.csv")
-    run_.add_argument(
-        "--detectors", nargs="+", metavar="NAME", help="names of list, or import paths of classes"
+    data.add_argument(
+        "--folder",
+        type=Path,
+        metavar="FOLDER",
+        help="images of your own, with a subfolder for each kind",
     )
-    run_.add_argument("--seeds", type=int, nargs="+", help="default: 0, or the experiment's")
-    run_.add_argument("--classes", nargs="+", metavar="CLASS", help="default: all")
-    run_.add_argument("--protocol", choices=PROTOCOLS, metavar="NAME", help=", ".join(PROTOCOLS))
-    run_.add_argument("--train", type=int, metavar="N", help="take N of the training samples")
-    run_.add_argument("--test", type=int, metavar="N", help="take N of the test samples")
-    run_.add_argument("--normal", metavar="KIND", help="of --folder: the folder of normal images")
-    run_.add_argument("--size", type=int, help="of --folder: side in pixels (64)")
-    run_.add_argument("--target", metavar="COLUMN", help="of --csv: the column of labels")
-    run_.add_argument("--anomaly-label", metavar="LABEL", help="of --csv: the label of anomalies")
-    run_.add_argument("--data-home", type=Path, help="folder with the data; else SKMMRR_DATA")
-    run_.add_argument("--n-jobs", type=int, help="fits at a time (default 1)")
+    data.add_argument(
+        "--csv", type=Path, metavar="FILE", help="a table of your own, with names in its first line"
+    )
+    run_.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        default=Path("results.csv"),
+        help="results file to append to (default results.csv)",
+    )
+    names = ", ".join(map(command_name, comparison.DEFAULT))
+    run_.add_argument(
+        "--detectors",
+        nargs="+",
+        metavar="NAME",
+        help="names from list, or import paths of classes (default: the experiment's, else "
+        f"{names})",
+    )
+    run_.add_argument(
+        "--seeds",
+        type=int,
+        nargs="+",
+        metavar="SEED",
+        help="random seeds (default: the experiment's, else 0)",
+    )
+    run_.add_argument(
+        "--classes", nargs="+", metavar="CLASS", help="classes to measure (default: all)"
+    )
+    run_.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        metavar="NAME",
+        help=f"{'; '.join(PROTOCOLS)} (default: that of the experiment or the data set)",
+    )
+    run_.add_argument(
+        "--train", type=int, metavar="N", help="use N of the training samples (default: all)"
+    )
+    run_.add_argument(
+        "--test", type=int, metavar="N", help="use N of the test samples (default: all)"
+    )
+    run_.add_argument("--normal", metavar="KIND", help="with --folder: subfolder of normal images")
+    run_.add_argument(
+        "--size",
+        type=int,
+        metavar="PIXELS",
+        help="with --folder: side to which images are resized (default 64)",
+    )
+    run_.add_argument("--target", metavar="COLUMN", help="with --csv: column of the labels")
+    run_.add_argument("--anomaly-label", metavar="LABEL", help="with --csv: label of the anomalies")
+    _add_data_home(run_, "folder of the data sets")
+    run_.add_argument("--n-jobs", type=int, metavar="N", help="simultaneous fits (default 1)")
     run_.add_argument("--scores", type=Path, metavar="FOLDER", help="keep scores, for ROC curves")
-    run_.add_argument("--retry", action="store_true", help="run again what failed")
+    run_.add_argument("--retry", action="store_true", help="run failed fits again")
     run_.add_argument("--quiet", action="store_true", help="no progress bar")
     run_.set_defaults(run=_run)
 
 
+def _add_data_home(parser: argparse.ArgumentParser, what: str) -> None:
+    default = "default: $SKMMRR_DATA, else ~/.cache/skmmrr"
+    parser.add_argument("--data-home", type=Path, metavar="FOLDER", help=f"{what} ({default})")
+
+
 def _add_report(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    report = commands.add_parser("report", help="tables of measured and published results")
-    report.add_argument("results", type=Path, nargs="+", help="CSV files of run")
-    report.add_argument("--metric", choices=METRICS, default="auroc")
-    report.add_argument("--format", choices=("markdown", "csv"), default="markdown")
+    report = commands.add_parser("report", help="print tables of measured and published results")
+    report.add_argument("results", type=Path, nargs="+", help="CSV files written by run")
+    report.add_argument(
+        "--metric",
+        choices=METRICS,
+        metavar="NAME",
+        default="auroc",
+        help=f"{', '.join(METRICS)} (default auroc)",
+    )
+    report.add_argument(
+        "--format", choices=("markdown", "csv"), default="markdown", help="default markdown"
+    )
     kinds = report.add_mutually_exclusive_group()
-    kinds.add_argument("--pyod", action="store_true", help="PyOD's three tables")
-    kinds.add_argument("--ranks", action="store_true", help="means and mean ranks of detectors")
-    report.add_argument("--detectors", nargs="+", metavar="NAME", help="those rows alone")
+    kinds.add_argument("--pyod", action="store_true", help="the three tables of PyOD's benchmark")
+    kinds.add_argument("--ranks", action="store_true", help="means and mean ranks over data sets")
+    report.add_argument(
+        "--detectors", nargs="+", metavar="NAME", help="only these detectors (default: all)"
+    )
     report.set_defaults(run=_report_files)
-    plot = commands.add_parser("plot", help="pictures of results")
-    plot.add_argument("results", type=Path, nargs="+", help="CSV files of run")
-    plot.add_argument("--out", type=Path, default=Path("pictures"), help="default pictures")
-    plot.add_argument("--scores", type=Path, metavar="FOLDER", help="that of run, for ROC curves")
+    plot = commands.add_parser("plot", help="plot results")
+    plot.add_argument("results", type=Path, nargs="+", help="CSV files written by run")
+    plot.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        default=Path("pictures"),
+        help="folder to write to (default pictures)",
+    )
+    plot.add_argument(
+        "--scores", type=Path, metavar="FOLDER", help="scores kept by run, for ROC curves"
+    )
     plot.set_defaults(run=lambda a: map(str, draw_all(read_results(a.results), a.out, a.scores)))
 
 
 def _add_fetch(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     fetcher = commands.add_parser("fetch", help="download a data set from its public home")
     fetcher.add_argument("name", help="mnist, fashion-mnist, cifar10 or cifar100")
-    fetcher.add_argument("--data-home", type=Path, help="folder to write to; else SKMMRR_DATA")
+    _add_data_home(fetcher, "folder to write to")
     fetcher.set_defaults(run=lambda a: str(fetch(a.name, data_home=a.data_home, progress=True)))
 
 

@@ -55,7 +55,7 @@ class Table:
         """As CSV, with the title in the first column."""
         frame = import_pandas("skmmrr.benchmark.report").DataFrame(self.rows, columns=self.columns)
         frame.insert(0, "table", self.title)
-        return str(frame.to_csv(index=False))
+        return str(frame.to_csv(index=False, lineterminator="\n"))
 
 
 def read_results(paths: Iterable[str | os.PathLike[str]]) -> Frame:
@@ -203,8 +203,11 @@ def rank_table(frame: Frame, metric: str = "auroc") -> Table:
         [name, f"{mean:.3f}", f"{rank:.2f}"]
         for name, mean, rank in zip(found.detectors, found.means, found.ranks, strict=True)
     ]
-    note = f"Ranks that are less than {found.critical_difference:.2f} apart do not differ (Nemenyi"
-    note += ", 5%)" if np.isnan(found.p_value) else f", 5%; Friedman's p = {found.p_value:.2g})"
+    p_value = "" if np.isnan(found.p_value) else f"; Friedman's p = {found.p_value:.2g}"
+    note = (
+        f"Ranks that are less than {found.critical_difference:.2f} apart do not differ "
+        f"significantly (Nemenyi, 5%{p_value})"
+    )
     title = f"ranks by {metric} on {found.n_sets} sets"
     return Table(title, ["detector", f"mean {metric}", "mean rank"], rows, note)
 

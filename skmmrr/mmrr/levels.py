@@ -21,7 +21,9 @@ def level_quadrature(
         - "gauss-legendre": `n_levels` Gauss-Legendre nodes inside (0, 1) plus the two ends. The
           paper's sum is a Riemann sum of an integral over the level; with node weights
           :math:`w_i` the mean over a closed grid of L = 60 levels is close to
-          :math:`[(L - 1) \sum_i w_i l(\mu_i) + (l(0) + l(1)) / 2] / L`.
+
+          .. math:: \frac{1}{L} \Big[(L - 1) \sum_i w_i l(\mu_i) + \frac{l(0) + l(1)}{2}\Big]
+
     n_levels : int
         At least 2 for "uniform", at least 1 for "gauss-legendre".
     owner : str

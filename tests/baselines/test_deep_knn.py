@@ -1,7 +1,6 @@
 """DeepKNNDetector: exact neighbours, in features from anywhere."""
 
 import pickle
-import resource
 import sys
 
 import numpy as np
@@ -59,13 +58,15 @@ def test_close_neighbours_far_from_the_origin():
 
 
 def test_memory_does_not_hold_all_distances():
+    resource = pytest.importorskip("resource", reason="the peak of memory is not known")
     points = np.zeros((200_000, 4), np.float32)
     points[:, 0] = np.arange(200_000)
     queries = points[:4000] + np.float32(0.25)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert_allclose(nearest_distances(queries, points, 1, CPU), 0.5)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before  # in KiB
-    assert grown < 1e6  # all distances would be 3.2e6
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
+    assert grown * unit < 1e9  # all distances would be 3.2e9
 
 
 # Scores

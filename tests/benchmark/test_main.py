@@ -60,7 +60,7 @@ def test_wrong_uses_are_told_without_a_traceback(monkeypatch, capsys, tmp_path, 
         run(monkeypatch, "run", "--quiet", *arguments)
     assert stopped.value.code == 1
     assert message in capsys.readouterr().err
-    assert (tmp_path / "t.csv").read_text() == f"a,b\n{rows}"
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == f"a,b\n{rows}"
 
 
 def test_a_table_of_ones_own_with_and_without_labels(monkeypatch, capsys, tmp_path):

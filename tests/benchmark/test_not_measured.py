@@ -18,7 +18,8 @@ MEASURED = {of.method for of in COUNTERPARTS.values()}
 
 def listed():
     """Sources and stand-ins of the page's methods."""
-    lines = (line for line in PAGE.read_text().splitlines() if line.startswith("| "))
+    page = PAGE.read_text(encoding="utf-8")
+    lines = (line for line in page.splitlines() if line.startswith("| "))
     _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
     return {method: (sources.split(", "), other) for method, sources, _, other in rows}
 

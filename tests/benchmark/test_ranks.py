@@ -91,7 +91,7 @@ def test_the_table_is_in_the_order_of_ranks():
     assert table.title == "ranks by auroc on 12 sets"
     assert table.columns == ["detector", "mean auroc", "mean rank"]
     assert [float(row[2]) for row in table.rows] == sorted(float(row[2]) for row in table.rows)
-    assert "apart do not differ (Nemenyi, 5%; Friedman's p = " in table.note
+    assert "apart do not differ significantly (Nemenyi, 5%; Friedman's p = " in table.note
 
 
 def test_the_diagram_joins_what_does_not_differ(tmp_path):

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -146,7 +145,7 @@ def test_a_failure_is_a_row_and_can_be_run_again(two_digits, tmp_path):
     rows = run(two_digits[:1], ["IForest", Failing()], out=out, verbose=0)
     assert [bool(row["error"]) for row in rows] == [False, True]
     assert "RuntimeError: no such\nluck" in read_rows(out)[1]["error"]
-    assert len(out.read_text().splitlines()) == 3  # a line a row, whatever is in it
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 3  # a line a row, whatever is in it
     run(two_digits[:1], [Failing()], out=out, verbose=0)
     assert len(read_rows(out)) == 2
     run(two_digits[1:], [Failing()], out=out, verbose=0)
@@ -183,7 +182,7 @@ def test_another_csv_is_not_written_to(tmp_path):
         (tmp_path / "r.csv").write_text(content)
         with pytest.raises(ValueError, match="no file of results"):
             run([], ["KDE"], out=tmp_path / "r.csv")
-        assert (tmp_path / "r.csv").read_text() == content
+        assert (tmp_path / "r.csv").read_text(encoding="utf-8") == content
 
 
 def test_a_file_cut_off_anywhere_goes_on(two_digits, tmp_path):
@@ -222,22 +221,22 @@ def test_workers_and_a_dask_cluster_give_the_same_rows(two_digits, tmp_path):
 
 
 def test_a_killed_run_goes_on(tmp_path):
-    """SIGKILL in the middle: the rerun completes, with each cell exactly once, and its scores."""
+    """Killed in the middle: the rerun completes, with each cell exactly once, and its scores."""
     out, scores = tmp_path / "r.csv", tmp_path / "scores"
     command = [sys.executable, "-m", "skmmrr.benchmark", "run", "--data", "digits", "--quiet"]
     command += ["--detectors", "KDE", "--classes", *"01234", "--seeds", *"0123", "--out", str(out)]
     command += ["--scores", str(scores)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    while not out.exists() or len(out.read_text().splitlines()) < 3:
+    while not out.exists() or len(out.read_text(encoding="utf-8").splitlines()) < 3:
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
+    process.kill()
     process.wait()
-    before = read_rows(out) if out.read_text().endswith("\n") else []
+    before = read_rows(out) if out.read_text(encoding="utf-8").endswith("\n") else []
     assert len(before) < 20
     assert set(keys(before)) <= set(keys_of_scores(scores))
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    with out.open(newline="") as file:
+    with out.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(set(keys(rows))) == 20
     assert sorted(keys(rows)) == sorted(keys_of_scores(scores))
@@ -270,6 +269,7 @@ def test_every_row_has_a_file_of_scores_of_its_own(two_digits, tmp_path):
 
 @pytest.mark.parametrize("retry", [False, True])  # a retry replaces the file
 def test_two_runs_do_not_write_one_file(two_digits, tmp_path, retry):
+    pytest.importorskip("fcntl", reason="Windows has no such locks")
     out = tmp_path / "r.csv"
     run(two_digits[:1], [Failing()], out=out, verbose=0)
 

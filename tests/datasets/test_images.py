@@ -1,6 +1,7 @@
 """Pictures of any kind, and MVTec AD's folders."""
 
 import os
+import re
 import shutil
 import struct
 
@@ -110,6 +111,7 @@ def test_a_picture_over_pillows_limit_is_named(tmp_path, monkeypatch, limit):
     assert len(load_image_folder(tmp_path).images) == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
 def test_what_is_not_a_regular_file_is_not_opened(tmp_path):
     (tmp_path / "pictures").mkdir()
     link = tmp_path / "pictures" / "link.png"
@@ -189,7 +191,7 @@ def test_a_mode_that_pillow_does_not_convert_is_named(tmp_path):
 
 def test_a_folder_without_pictures_is_named(tmp_path):
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(FileNotFoundError, match=f"{tmp_path} has no images"):
+    with pytest.raises(FileNotFoundError, match=f"{re.escape(str(tmp_path))} has no images"):
         load_image_folder(tmp_path)
     with pytest.raises(FileNotFoundError, match="no folder"):
         load_image_folder(tmp_path / "missing")

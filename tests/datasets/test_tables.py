@@ -1,5 +1,6 @@
 """ADBench's files and CSV: labels become +1 and -1, and what is wrong is named."""
 
+import re
 import sys
 
 import numpy as np
@@ -23,7 +24,7 @@ def test_adbench_by_name_or_file(tmp_path, folder, name):
 
 
 def test_adbench_says_where_it_looked(tmp_path):
-    with pytest.raises(FileNotFoundError, match=f"'musk'.*{tmp_path}"):
+    with pytest.raises(FileNotFoundError, match=f"'musk'.*{re.escape(str(tmp_path))}"):
         load_adbench("musk", data_home=tmp_path)
 
 
@@ -56,7 +57,7 @@ def test_adbench_cut_short_or_with_pickles_is_refused(tmp_path):
 
 def write(tmp_path, text):
     path = tmp_path / "table.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     return path
 
 

@@ -123,8 +123,8 @@ def test_the_command_prints_a_table_and_writes_it(draw, labelled, monkeypatch, t
     header = printed.splitlines()[0]
     assert "missed" in header
     assert "pixel auroc" not in header  # in which nothing would be
-    with (tmp_path / "table.csv").open(newline="") as file:
+    with (tmp_path / "table.csv").open(newline="", encoding="utf-8") as file:
         rows = by_kind(csv.DictReader(file))
     assert rows["'=spot"]["missed"] == "0"
     assert rows["all"]["pictures"] == "12"
-    assert 'data-truth="abnormal"' in (tmp_path / "page.html").read_text()
+    assert 'data-truth="abnormal"' in (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -59,15 +59,15 @@ def thesis(load, monkeypatch, ten_classes):
 def test_thesis_appends_and_resumes(thesis, tmp_path):
     out = tmp_path / "thesis.csv"
     thesis.measure_thesis("mnist", [4], [0], 25, None, out)
-    written = out.read_text()
+    written = out.read_text(encoding="utf-8")
     rows = pd.read_csv(out)
     assert rows.columns.tolist() == columns("thesis")
     assert len(rows) == 8
     assert thesis.tables(rows)["mnist_pooled_25_aupr"].index[:2].tolist() == ["AE", "Rotation"]
     thesis.measure_thesis("mnist", [4], [0], 25, None, out)
-    assert out.read_text() == written
+    assert out.read_text(encoding="utf-8") == written
     thesis.measure_thesis("mnist", [4, 5], [0], 25, None, out)
-    assert out.read_text().startswith(written)
+    assert out.read_text(encoding="utf-8").startswith(written)
     assert len(pd.read_csv(out)) == 16
     thesis.measure_thesis("fashion-mnist", [4], [0], 2, None, out)
     assert set(thesis.tables(pd.read_csv(out))) == {
@@ -105,7 +105,8 @@ def test_splits_of_the_thesis(thesis):
 def test_tables_of_the_thesis_are_those_of_its_rows(load):
     rows = pd.read_csv(FOLDER / "thesis.csv")
     for name, table in load("thesis").tables(rows).items():
-        assert table.to_csv() == (FOLDER / f"thesis_{name}.csv").read_text()
+        page = (FOLDER / f"thesis_{name}.csv").read_text(encoding="utf-8")
+        assert table.to_csv(lineterminator="\n") == page
 
 
 def test_threads(load, monkeypatch):

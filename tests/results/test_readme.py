@@ -29,7 +29,7 @@ ROWS = {
 
 def table(start):
     """Cells of the table whose first line begins so, its first column as index."""
-    lines = README.read_text().splitlines()
+    lines = README.read_text(encoding="utf-8").splitlines()
     (first,) = (i for i, line in enumerate(lines) if line.startswith(start))
     head, _, *rows = takewhile(lambda line: line.startswith("|"), lines[first:])
     names, *cells = ([cell.strip() for cell in row.split("|")[1:-1]] for row in (head, *rows))
@@ -49,4 +49,4 @@ def test_figures_are_those_of_the_files(row):
 
 
 def test_it_is_short():
-    assert len(README.read_text().splitlines()) <= 120
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 120
