@@ -127,6 +127,12 @@ def _add_fit(commands: _Commands) -> None:
         metavar="FILE",
         help="region of interest: a picture that is white inside and black outside",
     )
+    fit.add_argument(
+        "--no-rotation",
+        action="store_true",
+        help="a part at another angle is a defect: do not learn rotated copies of parts that lie "
+        "anywhere, as patch-1-nn does by default",
+    )
     fit.add_argument("--grey", action="store_true", help="convert pictures to grey")
     fit.add_argument(
         "--false-positive-rate",
@@ -264,6 +270,8 @@ def _new_model(arguments: argparse.Namespace) -> PictureDetector:
     detector.set_params(random_state=arguments.seed)
     if "verbose" in detector.get_params():
         detector.set_params(verbose=verbose)
+    if arguments.no_rotation and "feature_maps" in detector.get_params():
+        detector.set_params(feature_maps__rotate=False)  # others never rotate
     own_size = arguments.tile is not None and arguments.size is None
     roi = None if arguments.roi is None else read_image(arguments.roi, None, "grey") > 127
     return PictureDetector(
