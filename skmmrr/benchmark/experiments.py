@@ -70,7 +70,7 @@ _MEASURED = {
     "adbench": "whole, 2026-11-23: docs/results/adbench.md",
     "adbench-novelty": "in part, 2026-11-27: docs/results/adbench_novelty.md",
     "mvtec-bottle": "whole, 2026-11-23: docs/results/mvtec.md",
-    "parts": "whole, 2026-11-26: docs/results/parts.md",
+    "parts": "whole, 2026-11-27: docs/results/parts.md",
     "table-4": 'by "MMRR, 8 nodes", seed 0, 2026-11-23: docs/results/classes.md',
     "mlsad-table-1": "whole, 2026-11-27: docs/results/mlsad.md",
     "table-2-scaled": _TWO_CLASSES,
