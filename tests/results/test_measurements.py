@@ -39,11 +39,12 @@ def test_classical(load, monkeypatch, ten_classes):
 
 def test_dn2(load, monkeypatch, ten_classes):
     dn2 = load("dn2")
-    monkeypatch.setattr(dn2, "load_cifar10", ten_classes)
-    row, _ = dn2.measure_dn2([1], n_train=12, n_test=24, data_home=None)
+    monkeypatch.setitem(dn2._LOADERS, "cifar10", ten_classes)
+    row, mean, published = dn2.measure_dn2("cifar10", [1], None)
     assert row["class"] == "1"
-    assert row["published, ResNet"] == "0.977"
-    assert list(row) == columns("dn2")
+    assert row["unit length"] == mean["unit length"] > "0.9"
+    assert published["unit length"] == "0.925"
+    assert list(row) == columns("dn2_cifar10") == columns("dn2_fashion-mnist")
 
 
 @pytest.fixture
