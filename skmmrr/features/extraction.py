@@ -205,9 +205,8 @@ class FeatureExtractor:
         """
         if self.rotate is None and self.map_shape is not None:
             some = X[evenly_spaced(len(X), _ALIGNMENT_PICTURES)]
-            self.rotate = self._is_square and not self._lie_alike(
-                self.rows(some, device, precision, verbose)
-            )
+            knows = self._is_square and len(some) > 1
+            self.rotate = knows and not self._lie_alike(self.rows(some, device, precision, verbose))
         turns = _TURNS if self.rotate and self.map_shape is not None else _TURNS[:1]
         return self.rows(X, device, precision, verbose, turns)
 
