@@ -133,10 +133,10 @@ def _from_pyod(module: str, name: str, **parameters: Any) -> Callable[[], Candid
 
 _DETECTORS: dict[str, Callable[[], Candidate]] = {
     "MMRR": _mmrr,
-    # a fit of its own, since `compare` shows every row of "MMRR", and tables have nothing to adjust
+    # a fit of its own, since `compare` shows every row of "MMRR"
     "MMRR, unadjusted": lambda: _mmrr(ablated=", unadjusted", adjust=False),
     "MMRR, 8 nodes": _few_levels,
-    "MMRR, 8 bins": lambda: _mmrr("MMRR, 8 bins", n_bins=8),
+    "MMRR, no bins": lambda: _mmrr(ablated=", no bins", n_bins=1),
     **{f"MMRR, {what}": _ablation(what) for what in _ABLATIONS},
     "MMRR features": lambda: _mmrr("MMRR features", **_FEW_LEVELS, **_FEATURES),
     "MMRR, levels": _levels,

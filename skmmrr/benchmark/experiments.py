@@ -103,7 +103,7 @@ _UNDATED = {
         "ADBench's tables, trained on half of the normal samples (Livernoche et al. 2024)",
         ("adbench",),
         (
-            *("MMRR", "MMRR, 8 bins", "OC-SVM", "5-NN", "LOF", "IForest"),
+            *("MMRR", "MMRR, no bins", "OC-SVM", "5-NN", "LOF", "IForest"),
             *(name for name in _PYOD if name not in ("PyOD IForest", "PyOD OCSVM")),
             *("ICL", "DTE-NP", "DTE-C"),
         ),

@@ -135,13 +135,13 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     image_shape : tuple (height, width) or (height, width, channels), default=None
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
-    n_bins : int, default=1
+    n_bins : int, default=None
         Of each feature of vectors, at most: with more than 1, the networks see in place of a
         feature its bins, which have the same number of training samples: each is -1 below, 1
         above and linear inside (a piecewise linear encoding). Small differences count then where
-        values are dense. 8 detect better on ADBench's tables, trained on normal samples alone;
-        anomalies among the training samples hurt more, and two or three features lose by it. Not
-        in the paper.
+        values are dense. 1 restores the features themselves, as in the paper; it detects better
+        where anomalies are among the training samples. None: 8 for vectors of at most 2,048
+        features, 1 for longer ones. Images and `features` have no bins.
     network : Network, default=None
         Sizes of the networks; see :class:`skmmrr.Network`. None chooses from the data.
     training : Training, default=None
@@ -304,7 +304,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         feature_maps: FeatureMaps | None = None,
         top_share: float | None = None,
         image_shape: tuple[int, ...] | None = None,
-        n_bins: int = 1,
+        n_bins: int | None = None,
         network: Network | None = None,
         training: Training | None = None,
         n_estimators: int | None = None,
@@ -385,8 +385,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
                 f"The parameter 'network' of {owner} has sizes of 'unet' and 'mlp', but 'backbone' "
                 "is a callable of your own. Set sizes there, and network=None."
             )
-        check_integer("n_bins", self.n_bins, owner, minimum=1, remedy="1 has none.")
-        for name in ("n_estimators", "downsample"):
+        for name in ("n_bins", "n_estimators", "downsample"):
             if getattr(self, name) is not None:
                 check_integer(name, getattr(self, name), owner, minimum=1, remedy=remedy)
         if self.max_iter is not None:

@@ -22,6 +22,7 @@ PAPER_32x32 = MappingProxyType(
         "level_rule": "uniform",
         "adjust": False,
         "downsample": 1,
+        "n_bins": 1,
         "backbone": "unet",
         "network": Network(width=128, n_blocks=2, n_resolutions=4),
         "training": _training(64),

@@ -48,6 +48,8 @@ _ALIGNED = 0.25
 
 _LARGEST_FOR_MLP = 2**14  # elements, such as 64x64 pixels of three colours: 35 million weights
 
+_BINS = 8  # of each feature of vectors
+
 _AVERAGED, _LEAST_SIDE = (4, 2), 14  # squares of pixels, and the pixels that they must leave
 
 _MEMBER_PIXELS = 512
@@ -219,15 +221,12 @@ def resolve_spec(
         If the parameters do not suit the data.
     """
     _check_backbone(params["backbone"], image_shape, owner)
-    if params["n_bins"] > 1 and (featured or image_shape is not None):
-        raise ValueError(
-            f"The parameter 'n_bins' of {owner} is for vectors, not for images and features. Got "
-            f"{params['n_bins']}. Set n_bins=1."
-        )
+    vectors = image_shape is None and not featured
+    n_bins = _resolve_n_bins(params["n_bins"], X.shape[1], vectors, owner)
     if featured:
         representation = Representation.standardise(X, image_shape)
-    elif image_shape is None and params["n_bins"] > 1:
-        representation = Representation.in_bins(X, int(params["n_bins"]))
+    elif n_bins > 1:
+        representation = Representation.in_bins(X, n_bins)
     else:
         downsample = _resolve_downsample(params["downsample"], image_shape, owner)
         representation = Representation.fit(X, image_shape, downsample)
@@ -259,6 +258,17 @@ def resolve_spec(
 
 def _convolves(backbone: str | Backbone, image_shape: ImageShape | None) -> bool:
     return backbone != "mlp" and image_shape is not None
+
+
+def _resolve_n_bins(n_bins: int | None, n_features: int, vectors: bool, owner: str) -> int:
+    if vectors:
+        return int(n_bins or (_BINS if n_features * _BINS <= _LARGEST_FOR_MLP else 1))
+    if n_bins is not None and n_bins > 1:
+        raise ValueError(
+            f"The parameter 'n_bins' of {owner} is for vectors, not for images and features. Got "
+            f"{n_bins}. Set n_bins=None."
+        )
+    return 1
 
 
 def _resolve_downsample(downsample: int | None, image_shape: ImageShape | None, owner: str) -> int:

@@ -37,8 +37,15 @@ def test_steps_grow_with_images_and_with_features(
     backbone, image_shape, n_train, n_features, steps
 ):
     X = np.random.default_rng(0).random((3, n_features))
-    spec = resolved(X, image_shape, n_train, backbone=backbone)
+    spec = resolved(X, image_shape, n_train, backbone=backbone, n_bins=1)
     assert tuple(budget.max_iter for budget in spec.budgets.values()) == steps
+
+
+@pytest.mark.parametrize(("n_features", "n_bins"), [(1, 8), (2048, 8), (2049, 1)])
+def test_vectors_are_in_bins_unless_they_are_long(n_features, n_bins):
+    X = np.random.default_rng(0).random((20, n_features))
+    assert resolved(X).representation.shape == (n_features * n_bins,)
+    assert resolved(X, n_bins=1).representation.shape == (n_features,)
 
 
 def test_restorations_of_vectors_in_bins_grow_with_samples_too():
