@@ -19,11 +19,7 @@ ROWS = {
     "MNIST": ("classes", "mnist", CLASSES),
     "Fashion-MNIST": ("classes", "fashion-mnist", CLASSES),
     "CIFAR-10": ("classes", "cifar10", CLASSES),
-    "ADBench, 16 tables, `n_bins=8`": (
-        "adbench_half",
-        None,
-        ("MMRR, 8 bins", "5-NN", "OC-SVM", "IForest"),
-    ),
+    "ADBench, 16 tables": ("adbench_half", None, ("MMRR", "5-NN", "OC-SVM", "IForest")),
 }
 
 

@@ -37,6 +37,24 @@ def test_values_are_removed_at_random_but_for_one(load):
     assert (holes[~np.isnan(holes)] == X[~np.isnan(holes)]).all()
 
 
+def test_projections(load, monkeypatch, data_home):
+    projections = load("projections")
+    monkeypatch.setattr(projections, "_DETECTORS", {"5-NN": projections._DETECTORS["5-NN"]})
+    tables, blobs = projections.measure(["1_parts"], [2], [0, 1], data_home)
+    assert (tables["data"], tables["features"], blobs["data"]) == ("tables", "2", "blobs")
+    assert float(tables["5-NN"]) > 0.6
+    assert float(blobs["5-NN"]) > 0.8
+    assert [*tables, "MMRR", "MMRR, no bins"] == [*tables, *columns("projections")[2:4]]
+
+
+def test_a_projection_is_of_columns_and_of_the_same_ones_again(load, data_home):
+    columns_of = load("projections")._columns
+    train, test, anomalous = columns_of("1_parts", 2, 0, data_home)
+    assert train.shape[1] == test.shape[1] == 2
+    assert (len(train), len(test), anomalous.sum()) == (60, 90, 30)
+    assert (columns_of("1_parts", 2, 0, data_home)[0] == train).all()
+
+
 def test_duplicates(load, data_home):
     duplicates = load("duplicates")
     row, mean = duplicates.measure_duplicates([0, 1], data_home)
