@@ -16,4 +16,4 @@ def test_blobs_are_told_from_uniform_outliers(load):
     (row,) = load("vectors").measure_vectors([], seeds=[0])
     assert row["data"] == "blobs"
     assert list(row) == columns("vectors")
-    assert float(row["MMRR"]) > 0.95
+    assert float(row["MMRR"]) > 0.9
