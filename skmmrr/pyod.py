@@ -85,8 +85,10 @@ class PyODAdapter(ParameterGroups, PyODBaseDetector):
     def _fit(self, X: ArrayLike, y: Any) -> None:
         self._set_n_classes(y)
         own = {name: getattr(self, name) for name in signature(self._detector_class).parameters}
-        networks = issubclass(self._detector_class, NetworkDetector)
-        own["contamination"] = "auto" if networks else None  # held-out samples correct the others
+        if not issubclass(self._detector_class, NetworkDetector):
+            own["contamination"] = None
+        elif hasattr(self.contamination, "fit"):
+            own["contamination"] = "auto"  # held-out samples correct the others
         with warnings.catch_warnings():  # the threshold inside is not used
             warnings.filterwarnings("ignore", "All .* samples that set the threshold")
             self.detector_ = self._detector_class(**own).fit(X)

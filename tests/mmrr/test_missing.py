@@ -17,7 +17,13 @@ from skmmrr.mmrr.phases import refinement_loss, restoration_loss
 from skmmrr.onnx import export_onnx
 from skmmrr.pyod import MMRR
 
-SMALL = {"n_levels": 3, "max_iter": 20, "network": Network(width=16), "random_state": 0}
+SMALL = {
+    "n_levels": 3,
+    "max_iter": 20,
+    "network": Network(width=16),
+    "n_bins": 1,
+    "random_state": 0,
+}
 
 
 def table(n=200, share=0.2, seed=0):

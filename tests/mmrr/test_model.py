@@ -231,7 +231,7 @@ KEPT = nn.Linear(5, 5)
 )
 def test_what_a_backbone_may_not_be(backbone, found, vectors):
     weight = KEPT.weight.detach().clone()
-    detector = MMRRDetector(backbone=backbone, refine=False, max_iter=2)
+    detector = MMRRDetector(backbone=backbone, refine=False, max_iter=2, n_bins=1)
     with pytest.raises(ValueError, match=found or r"\S"):
         detector.fit(vectors)
     assert_array_equal(KEPT.weight.detach(), weight)

@@ -32,7 +32,7 @@ def test_masking_levels_of_images(image_detector, images):
 
 def test_masking_levels_of_vectors(vector_detector, vectors):
     display = MaskingLevelsDisplay.from_estimator(vector_detector, vectors[:1])
-    assert display.axes_[1, 2].images[0].get_array().shape == (1, 5)
+    assert display.axes_[1, 2].images[0].get_array().shape == (1, 5 * 8)  # bins
 
 
 def test_anomaly_maps_share_one_scale(image_detector, images):
