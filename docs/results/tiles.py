@@ -47,7 +47,7 @@ def measure_one(n_pictures: int, side: int, tile: int) -> Row:
         for i, path in enumerate(paths):
             draw(path, i, side)
         before = peak()
-        small = {"network": Network(width=8), "n_estimators": 1, "max_iter": 10}
+        small = {"downsample": 8, "network": Network(width=8), "n_estimators": 1, "max_iter": 10}
         detector = MMRRDetector(2, backbone="unet", random_state=0, **small)
         model = PictureDetector(detector, tile=tile, random_state=0).fit(paths)
         fitted = peak()
