@@ -17,7 +17,7 @@ from skmmrr.datasets import load_adbench
 
 Split = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
 
-_COLUMNS = ("MMRR", "MMRR w/o refinement", "IForest", "fit s")
+_COLUMNS = ("MMRR", "MMRR w/o refinement", "MMRR, no bins", "IForest", "fit s")
 
 
 def main() -> None:
@@ -48,7 +48,9 @@ def _measure(split: Split, seed: int) -> tuple[float, ...]:
     forest = IsolationForest(random_state=seed).fit(train)
     refined = roc_auc_score(y, detector.score_samples(test))
     restored = roc_auc_score(y, detector.set_params(refine=False).score_samples(test))
-    return refined, restored, roc_auc_score(y, forest.score_samples(test)), seconds
+    features = MMRRDetector(n_bins=1, contamination=None, random_state=seed).fit(train)
+    others = (roc_auc_score(y, one.score_samples(test)) for one in (features, forest))
+    return refined, restored, *others, seconds
 
 
 def _blobs(seed: int) -> Split:

@@ -17,3 +17,4 @@ def test_blobs_are_told_from_uniform_outliers(load):
     assert row["data"] == "blobs"
     assert list(row) == columns("vectors")
     assert float(row["MMRR"]) > 0.9
+    assert float(row["MMRR, no bins"]) > 0.95
