@@ -179,7 +179,10 @@ class ScoringGraph(nn.Module):
         """Anomaly scores, decisions and maps."""
         scaled, factor = self.given.scaled(X.flatten(1).double()), None
         if self.extractor is not None:
-            found = self.extractor.of_batch(self.features, self.given.as_input(scaled))
+            pictures = self.given.as_input(scaled)
+            found = self.extractor.of_batch(
+                self.features, self.extractor.seen(self.features, pictures)
+            )
             if self.places:
                 found = found.half().flatten(1)
             elif self.extractor.unit_length:
@@ -204,7 +207,9 @@ class ScoringGraph(nn.Module):
             return score, decision
         if self.extractor is None:
             return score, decision, self.representation.to_maps(grid)
-        return score, decision, self.extractor.to_pictures(grid)
+        registration = self.extractor.registration
+        poses = None if registration is None else registration.poses(pictures)
+        return score, decision, self.extractor.to_pictures(grid, poses)
 
     def _member(self, index: int, x: Tensor, observed: Tensor | None) -> tuple[Tensor, Tensor]:
         """Weighted squared errors of the elements, and losses of the levels, of one model."""

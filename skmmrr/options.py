@@ -156,6 +156,12 @@ class FeatureMaps(BaseEstimator):
         pictures are square and parts do not lie alike, that is, where the mean of all maps explains
         less than half of their variance; MMRR does not, whose networks would need more steps. Set
         it to False where a part at another angle is a defect.
+    align : bool, default=None
+        Whether pictures are turned and shifted, by the moments of what differs from their border,
+        so that parts lie alike when the network sees them. Maps lie as the pictures do, and are 0
+        in the corners that are turned out of sight. None: where pictures are square and parts do
+        not lie alike, but do so once they are aligned. Set it to False where a part at another
+        angle or place is a defect.
 
     Examples
     --------
@@ -169,6 +175,7 @@ class FeatureMaps(BaseEstimator):
     grid: int | None = None
     smoothing: float | None = None
     rotate: bool | None = None
+    align: bool | None = None
 
     _UNSAVED: ClassVar[tuple[str, ...]] = ()
 
@@ -182,5 +189,6 @@ class FeatureMaps(BaseEstimator):
         if self.smoothing is not None:
             at_least = 0.0, math.inf
             check_real("feature_maps.smoothing", self.smoothing, owner, *at_least, bounds="[)")
-        if self.rotate is not None:
-            check_bool("feature_maps.rotate", self.rotate, owner)
+        for name in ("rotate", "align"):
+            if getattr(self, name) is not None:
+                check_bool(f"feature_maps.{name}", getattr(self, name), owner)

@@ -310,7 +310,7 @@ class DeepKNNDetector(PlaceDetector):
             Mean distance of each place to the nearest patches of the bank, at the size of the
             pictures, smoothed.
         """
-        return self._grid_maps(self._grids(self._with_places(X)))
+        return self._anomaly_map(X)
 
     def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
         if self._scores_places():
@@ -324,8 +324,8 @@ class DeepKNNDetector(PlaceDetector):
     def _scores_places(self) -> bool:
         return self.extractor_.maps
 
-    def _maps(self, grid: Tensor) -> Tensor:
-        return self.extractor_.to_pictures(grid)
+    def _maps(self, grid: Tensor, X: NDArray[Any]) -> Tensor:
+        return self.extractor_.maps_of(grid, X)
 
     def _error_grid(self, X: NDArray[Any]) -> Tensor:
         """Distance of each place of pictures to the bank, of shape (n, height, width)."""

@@ -39,7 +39,7 @@ class PlaceDetector(BaseDetector):
         """What is abnormal at each place, as the score sees it, of shape (n, ...) of float64."""
 
     @abstractmethod
-    def _maps(self, grid: Tensor) -> Tensor:
+    def _maps(self, grid: Tensor, X: NDArray[Any]) -> Tensor:
         """A grid at the size of the samples."""
 
     @abstractmethod
@@ -66,8 +66,9 @@ class PlaceDetector(BaseDetector):
         check_is_fitted(self)
         if not self._scores_places():
             return super().scores_and_maps(X)
-        grids = self._grids(self._with_places(X))
-        return self._grid_scores(grids), self._grid_maps(grids)
+        checked = self._with_places(X)
+        grids = self._grids(checked)
+        return self._grid_scores(grids), self._grid_maps(grids, checked)
 
     def _with_places(self, X: ArrayLike) -> NDArray[Any]:
         """Validated samples, of which maps can be made."""
@@ -97,8 +98,13 @@ class PlaceDetector(BaseDetector):
         share = self._top_share()
         return -torch.cat([mean_of_top(grid, share) for grid in grids]).numpy()
 
-    def _grid_maps(self, grids: Sequence[Tensor]) -> NDArray[np.float64]:
-        return torch.cat([self._maps(grid) for grid in grids]).numpy()
+    def _grid_maps(self, grids: Sequence[Tensor], X: NDArray[Any]) -> NDArray[np.float64]:
+        blocks = zip(grids, self._blocks(X), strict=True)
+        return torch.cat([self._maps(grid, X[block]) for grid, block in blocks]).numpy()
+
+    def _anomaly_map(self, X: ArrayLike) -> NDArray[np.float64]:
+        checked = self._with_places(X)
+        return self._grid_maps(self._grids(checked), checked)
 
     def _top_share(self) -> float:
         check_top_share(self.top_share, type(self).__name__)

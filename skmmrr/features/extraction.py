@@ -18,6 +18,7 @@ from skmmrr.core.devices import autocast, module_on_device, resolve_precision
 from skmmrr.core.kinds import Flag, Integer, Items, Maybe, Real, Text, record, require, stored
 from skmmrr.core.validation import shown
 from skmmrr.features.networks import NAMES, FeatureNetwork, Stages, load_network
+from skmmrr.features.registration import Registration, unregister
 from skmmrr.options import FeatureMaps
 from skmmrr.representation import ImageShape, Representation, Samples
 
@@ -47,6 +48,7 @@ _TRUNCATE = 4  # standard deviations of a Gaussian's window, as in scipy
     shape=Items(Integer(1, 2**31), 3, least=1),
     representation=record(Representation),
     digest=Maybe(Text(r"[0-9a-f]{64}")),
+    registration=Maybe(record(Registration)),
 )
 @dataclass(eq=False)
 class FeatureExtractor:
@@ -76,6 +78,10 @@ class FeatureExtractor:
         Of the pictures or vectors that features are made of.
     digest : str or None
         Of a network's weights.
+    registration : Registration or None
+        By which pictures are turned and shifted before a network sees them.
+    align : bool or None
+        Whether there is to be one; None lets :meth:`learned_rows` choose.
     network : FeatureNetwork or None
         On the CPU; loaded by its name.
     """
@@ -91,6 +97,8 @@ class FeatureExtractor:
     shape: tuple[int, ...]
     representation: Representation
     digest: str | None
+    registration: Registration | None = None
+    align: bool | None = field(default=None, repr=False)
     network: FeatureNetwork | None = field(default=None, repr=False)
 
     @classmethod
@@ -145,15 +153,30 @@ class FeatureExtractor:
             shape=(),
             representation=seen(X, image_shape),
             digest=network.digest() if isinstance(features, str) and network else None,
+            align=options.align,
             network=network,
         )
         made.shape = made._found_shape(X[:1], owner)
-        if made.rotate and made.map_shape is not None and not made._is_square:
-            raise ValueError(
-                f"The parameter 'feature_maps.rotate' of {owner} needs square pictures. Got "
-                f"{image_shape}. Resize or pad them, or set rotate=False."
-            )
+        made._check_turns(owner)
         return made
+
+    def _check_turns(self, owner: str) -> None:
+        for name in ("rotate", "align"):
+            if getattr(self, name) and self.map_shape is not None and not self._is_square:
+                raise ValueError(
+                    f"The parameter 'feature_maps.{name}' of {owner} needs square pictures. Got "
+                    f"{self.representation.image_shape}. Resize or pad them, or set {name}=False."
+                )
+        if self.align and self.rotate:
+            raise ValueError(
+                f"The parameters 'feature_maps.align' and 'feature_maps.rotate' of {owner} are "
+                "both True, but aligned parts lie at one angle. Set one of them to False."
+            )
+        if self.align and (self.network is None or self.map_shape is None):
+            raise ValueError(
+                f"The parameter 'feature_maps.align' of {owner} needs feature maps of a network. "
+                "Align the pictures before, or set align=False."
+            )
 
     def _found_shape(self, X: NDArray[Any], owner: str) -> tuple[int, ...]:
         found = next(self._chunks(X, torch.device("cpu"), "float32", 0))[1]
@@ -196,19 +219,42 @@ class FeatureExtractor:
     def learned_rows(
         self, X: NDArray[Any], device: torch.device, precision: str, verbose: int = 0
     ) -> NDArray[Any]:
-        """Features of training samples and, where parts lie anywhere, of their rotated copies.
+        """Learn how to align parts that lie anywhere; features of training samples.
+
+        Where :attr:`rotate` says so, also those of their rotated copies.
 
         Returns
         -------
         rows : ndarray of shape (n_turns * n_samples, prod(shape))
             As :meth:`rows` has them; all samples, then all of them turned by 90 degrees, and so on.
         """
-        if self.rotate is None and self.map_shape is not None:
+        if self.map_shape is not None:
             some = X[evenly_spaced(len(X), _ALIGNMENT_PICTURES)]
-            knows = self._is_square and len(some) > 1
-            self.rotate = knows and not self._lie_alike(self.rows(some, device, precision, verbose))
+            self._choose_turns(some, lambda: self.rows(some, device, precision, verbose))
         turns = _TURNS if self.rotate and self.map_shape is not None else _TURNS[:1]
         return self.rows(X, device, precision, verbose, turns)
+
+    def _choose_turns(self, X: NDArray[Any], rows: Callable[[], NDArray[Any]]) -> None:
+        """Align what lies anywhere, where that makes it lie alike, and rotate it else."""
+        chooses = self._is_square and len(X) > 1 and None in (self.rotate, self.align)
+        anywhere, shape = chooses and not self._lie_alike(rows()), self.shape
+        tries = anywhere and self.align is None and self.network is not None and not self.rotate
+        if self.align or tries:
+            registration = self._align(X)
+            if tries and not (registration.fits and self._lie_alike(rows())):
+                self.registration, self.shape = None, shape
+        if self.rotate is None:
+            self.rotate = anywhere and self.registration is None
+
+    def _align(self, X: NDArray[Any]) -> Registration:
+        network, shape = self.network, self.representation.image_shape
+        assert network is not None
+        assert shape is not None
+        pictures = (x[:n] for n, x in self._pictures(X))
+        found = Registration.fit(pictures, network.input_size or shape[0], network.square)
+        self.registration = found
+        self.shape = self._found_shape(X[:1], "")
+        return found
 
     def _lie_alike(self, rows: NDArray[Any]) -> bool:
         return lie_alike(Samples(rows, Representation.standardise(rows, self.map_shape)))
@@ -247,10 +293,31 @@ class FeatureExtractor:
         length = np.sqrt(np.square(found, dtype=np.float64).sum(axis=1, keepdims=True))
         return found / np.where(length > 0, length, 1)
 
-    def to_pictures(self, maps: Tensor) -> Tensor:
-        """Anomaly maps of a grid, of shape (n, h, w), at the size of the pictures, smoothed."""
+    def maps_of(self, grid: Tensor, X: NDArray[Any]) -> Tensor:
+        """Anomaly maps of samples, of shape (n, height, width), from those of their features."""
+        return self.to_pictures(grid, self._poses(X))
+
+    def _poses(self, X: NDArray[Any]) -> Tensor | None:
+        if self.registration is None:
+            return None
+        return torch.cat([self.registration.poses(x)[:n] for n, x in self._pictures(X)])
+
+    def _pictures(self, X: NDArray[Any]) -> Iterator[tuple[int, Tensor]]:
+        """Chunks of one constant shape: pictures, and how many of them count."""
+        device = torch.device("cpu")
+        rows, samples = self._rows_per_chunk(X, device), Samples(X, self.representation)
+        for kept, x in sample_chunks(samples, rows, device):
+            yield kept.stop - kept.start, x
+
+    def to_pictures(self, grid: Tensor, poses: Tensor | None) -> Tensor:
+        """Anomaly maps of a grid, of shape (n, h, w), at the size of the pictures, smoothed.
+
+        `poses` are those of the registration, if there is one.
+        """
         assert self.representation.image_shape is not None
-        return smooth_maps(maps, self.representation.image_shape[:2], self.smoothing)
+        size = self.representation.image_shape[:2]
+        maps = grid if poses is None else unregister(grid, poses, size)
+        return smooth_maps(maps, size, self.smoothing)
 
     def _chunks(
         self, X: NDArray[Any], device: torch.device, precision: str, verbose: int, turn: int = 0
@@ -275,16 +342,25 @@ class FeatureExtractor:
         samples = Samples(X, self.representation)
         precision = "float32" if precision == "float64" else precision
         dtype = resolve_precision(precision, device, self.representation.image_shape is not None)
-        size = 3 * network.input_size**2 if network.input_size else X.shape[1]
-        rows = rows_per_chunk(max(_LEAST_SIZE, size // _NARROWS_BY), device)
+        rows = self._rows_per_chunk(X, device)
         for kept, x in sample_chunks(samples, rows, device, verbose):
+            x = self.seen(network, x)
             x = torch.rot90(x, turn, (2, 3)) if turn else x
             with autocast(dtype, device):
                 found = self.of_batch(network, x)
             yield kept, found[: kept.stop - kept.start].cpu().numpy()
 
+    def _rows_per_chunk(self, X: NDArray[Any], device: torch.device) -> int:
+        assert self.network is not None
+        size = 3 * self.network.input_size**2 if self.network.input_size else X.shape[1]
+        return rows_per_chunk(max(_LEAST_SIZE, size // _NARROWS_BY), device)
+
+    def seen(self, network: Any, x: Tensor) -> Tensor:
+        """Pictures or vectors as the network sees them: registered, or resized."""
+        return network.resized(x) if self.registration is None else self.registration.register(x)
+
     def of_batch(self, network: Any, x: Tensor) -> Tensor:
-        """Features of network input, of shape ``(n, *shape)``."""
+        """Features of what the network sees, of shape ``(n, *shape)``."""
         if not self.maps or self.grid == 1:
             return network.pooled(x)
         return network.maps(x, self.grid).movedim(1, -1)

@@ -32,6 +32,8 @@ class FeatureNetwork(nn.Module):
         Height and width to which images are resized; None leaves them as they are.
     mean, deviation : sequence of float
         By which colours on [0, 1] are standardised.
+    square : bool, default=True
+        Whether all images must be of one square size; others may be longer than high.
     """
 
     def __init__(
@@ -40,10 +42,18 @@ class FeatureNetwork(nn.Module):
         input_size: int | None,
         mean: Sequence[float] = _IMAGENET_MEAN,
         deviation: Sequence[float] = _IMAGENET_DEVIATION,
+        square: bool = True,
     ) -> None:
         super().__init__()
-        self.network, self.input_size = network, input_size
+        self.network, self.input_size, self.square = network, input_size, square
         self.mean, self.deviation = tuple(mean), tuple(deviation)
+
+    def resized(self, x: Tensor) -> Tensor:
+        """Images at the size that the network takes."""
+        size = None if self.input_size is None else (self.input_size, self.input_size)
+        if x.ndim != 4 or size is None or tuple(x.shape[2:]) == size:
+            return x
+        return F.interpolate(x, size, mode="bilinear", antialias=True)
 
     def pooled(self, x: Tensor) -> Tensor:
         """Features of shape (n, n_features): maps are averaged over their positions."""
@@ -68,7 +78,7 @@ class FeatureNetwork(nn.Module):
         return torch.cat([_resize(t, size) for t in stages], dim=1)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Stages of samples in [-1, 1], as float32."""
+        """Stages of samples in [-1, 1], resized, as float32."""
         if x.ndim == 4:
             x = self._as_photograph(x)
         found = self.network(x)
@@ -93,9 +103,6 @@ class FeatureNetwork(nn.Module):
 
     def _as_photograph(self, x: Tensor) -> Tensor:
         x = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x
-        size = None if self.input_size is None else (self.input_size, self.input_size)
-        if size is not None and tuple(x.shape[2:]) != size:
-            x = F.interpolate(x, size, mode="bilinear", antialias=True)
         if x.shape[1] != len(self.mean):
             return x
         mean, deviation = (x.new_tensor(v).view(-1, 1, 1) for v in (self.mean, self.deviation))
@@ -184,7 +191,8 @@ def _lite0(name: str, input_size: int | None, stages: Stages | None, maps: bool)
     network.load_state_dict(state, assign=True)
     if stages is None and not maps:
         return FeatureNetwork(_LiteHead(network), input_size or 128, *_PLAIN)
-    return FeatureNetwork(_LiteStages(network, stages or _LITE_STAGES), input_size or 256, *_PLAIN)
+    maps_of = _LiteStages(network, stages or _LITE_STAGES)
+    return FeatureNetwork(maps_of, input_size or 256, *_PLAIN, square=False)
 
 
 # timm
@@ -215,7 +223,7 @@ def _timm(name: str, input_size: int | None, stages: Stages | None, maps: bool) 
                 "features='efficientnet-lite0', whose weights come inside a package."
             ) from error
     size = input_size or config.input_size[-1]
-    return FeatureNetwork(network, size, config.mean, config.std)
+    return FeatureNetwork(network, size, config.mean, config.std, config.fixed_input_size)
 
 
 def _timm_stages(timm: Any, name: str) -> Stages:

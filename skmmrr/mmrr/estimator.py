@@ -539,7 +539,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         ValueError
             If `features` were rows, which have no place.
         """
-        return self._grid_maps(self._grids(self._with_places(X)))
+        return self._anomaly_map(X)
 
     def contributions(self, X: ArrayLike) -> Any:
         """Tell which features make vectors abnormal: the share of each in the score.
@@ -591,9 +591,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         pd = import_pandas(f"{type(self).__name__}.contributions")
         return pd.DataFrame(found, index=frame.index, columns=frame.columns)
 
-    def _maps(self, grid: Tensor) -> Tensor:
+    def _maps(self, grid: Tensor, X: NDArray[Any]) -> Tensor:
         if self.extractor_ is not None:
-            return self.extractor_.to_pictures(grid)
+            return self.extractor_.maps_of(grid, X)
         return self.spec_.representation.to_maps(grid)
 
     def _error_grid(self, X: NDArray[Any]) -> Tensor:

@@ -62,7 +62,7 @@ DETECTORS = {
     "patches": DeepKNNDetector(
         "efficientnet-lite0",
         patches=True,
-        feature_maps=FeatureMaps(input_size=32),
+        feature_maps=FeatureMaps(input_size=32, align=True),
         bank_size=20,
         precision="float32",
         random_state=0,

@@ -1,0 +1,237 @@
+"""Parts that lie anywhere in their pictures, turned and shifted to lie alike."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from skmmrr.core.kinds import Array, Integer, Items, Real, require, stored
+
+_SIDE = 64  # of the small pictures in which parts are found
+_CANVAS = 1.5  # sides of a picture: what of a part turned upright may lie beyond it
+_BACKGROUND = 4.0  # squared distances to it that are still background, of 95% of the border
+_FOREGROUND = 0.98  # quantile of the distances at which they are clipped: gloss counts no more
+_BOX = 0.2  # share of the highest mean weight that is still the part
+_MARGIN = 0.1  # around the part, of its longer half
+_ROOM = 1.2  # halves of a picture's side that a part and its margin may have
+_LONGEST = 4.0  # sides of what networks see, in its shorter side
+_STRIDE = 32  # of which both sides are multiples
+_ROUNDS = 4  # of telling which end of a part is which
+
+
+@stored(
+    template=Array("f4", 2),
+    centre=Items(Real(-2, 2), 2),
+    half_sides=Items(Real(0.01, 8), 2),
+    size=Items(Integer(1, 2**12), 2),
+)
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """Where the part lies in a square picture, and the picture turned and shifted accordingly.
+
+    The background is what the picture's border shows. The centroid and the principal axis of what
+    differs from it are the part's centre and angle (its image moments up to the second [1]_); which
+    of the two directions, the nearer of both to the median training picture decides.
+
+    Attributes
+    ----------
+    template : ndarray of float32 of shape (64, 64)
+        Median training picture, registered, in grey: 1.5 times as wide as a picture, around the
+        part's centroid.
+    centre, half_sides : tuple of float
+        Of what the networks see, the part and a margin, in halves of a picture's side: along the
+        part's principal axis and across it, from its centroid.
+    size : tuple (height, width)
+        Of registered pictures, in pixels.
+
+    References
+    ----------
+    .. [1] M.-K. Hu, "Visual Pattern Recognition by Moment Invariants", IRE Transactions on
+       Information Theory, 1962.
+    """
+
+    template: NDArray[np.float32] = field(repr=False)
+    centre: tuple[float, float]
+    half_sides: tuple[float, float]
+    size: tuple[int, int]
+
+    @classmethod
+    def fit(cls, batches: Iterable[Tensor], side: int, square: bool) -> "Registration":
+        """Learn how parts look and how much room they need.
+
+        Parameters
+        ----------
+        batches : iterable of Tensor of shape (n, channels, height, width)
+            Square pictures.
+        side : int
+            Of a square of as many pixels as registered pictures are to have.
+        square : bool
+            Whether registered pictures are square too. If not, they are as long as the part.
+        """
+        small = torch.cat([_small(x) for x in batches])
+        poses, grey = _upright(_foreground(small)), _grey(small)
+        template = _on_canvas(grey, poses)[0]
+        for _ in range(_ROUNDS):
+            poses = _nearer(poses, grey, template)
+            template = _on_canvas(grey, poses).median(dim=0).values
+        parts = _on_canvas(_foreground(small).unsqueeze(1), poses).mean(dim=(0, 1))
+        centre, box = _box(parts)
+        size = (side, side) if square else _size_for(box, side)
+        scale = max(half / pixels for half, pixels in zip(box, size[::-1], strict=True))
+        half_sides = scale * size[1], scale * size[0]
+        return cls(template[0].float().numpy(), centre, half_sides, size)
+
+    def check_stored(self) -> None:
+        """Refuse what no fit has."""
+        require(self.template.shape == (_SIDE, _SIDE), "a registration lacks its template")
+
+    @property
+    def fits(self) -> bool:
+        """Whether parts have room in a picture at any angle: textures fill it, and more."""
+        return max(self.half_sides) <= _ROOM
+
+    def poses(self, x: Tensor) -> Tensor:
+        """Affine maps from registered pictures to pictures as they are, in [-1, 1].
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, channels, height, width)
+
+        Returns
+        -------
+        poses : Tensor of float64 of shape (n, 2, 3)
+            Of :func:`torch.nn.functional.affine_grid`.
+        """
+        small = _small(x)
+        template = torch.from_numpy(self.template).to(small)
+        poses = _nearer(_upright(_foreground(small)), _grey(small), template)
+        return _framed(poses, self.half_sides, self.centre)
+
+    def register(self, x: Tensor) -> Tensor:
+        """Pictures of shape (n, channels, height, width), turned and shifted to lie alike."""
+        poses, side = self.poses(x), round(self.size[1] / self.half_sides[0])
+        if x.shape[2] > side:  # sampled at fewer points than it has pixels
+            x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
+        return _sampled(x, poses, self.size, "border")
+
+
+def unregister(maps: Tensor, poses: Tensor, size: tuple[int, int]) -> Tensor:
+    """Maps of registered pictures, as those of the pictures as they are.
+
+    Parameters
+    ----------
+    maps : Tensor of shape (n, h, w)
+    poses : Tensor of shape (n, 2, 3)
+        As :meth:`Registration.poses` has them.
+    size : tuple (height, width)
+        Of the pictures.
+
+    Returns
+    -------
+    maps : Tensor of shape (n, height, width)
+        Bilinear; 0 where the registered picture does not reach.
+    """
+    axes, centre = poses[:, :, :2], poses[:, :, 2:]
+    back = (axes / axes.square().sum(dim=1, keepdim=True)).transpose(1, 2)  # orthogonal axes
+    inverse = torch.cat([back, -back @ centre], dim=2)
+    return _sampled(maps.unsqueeze(1), inverse, size, "zeros").squeeze(1)
+
+
+def _small(x: Tensor) -> Tensor:
+    return F.interpolate(x, (_SIDE, _SIDE), mode="bilinear", antialias=True).double()
+
+
+def _grey(small: Tensor) -> Tensor:
+    """Without brightness, which differs from picture to picture."""
+    grey = small.mean(dim=1, keepdim=True)
+    return grey - grey.mean(dim=(2, 3), keepdim=True)
+
+
+def _foreground(small: Tensor) -> Tensor:
+    """How much each pixel belongs to the part, of shape (n, side, side)."""
+    rows, columns = (small[:, :, 0], small[:, :, -1]), (small[..., 0], small[..., -1])
+    border = torch.cat([*rows, *columns], dim=2)
+    background = _quantile(border, 0.5)
+    spread = _quantile((border - background).square().sum(dim=1), 0.95)
+    distance = (small - background.unsqueeze(3)).square().sum(dim=1).flatten(1)
+    clipped = distance.minimum(_quantile(distance, _FOREGROUND))
+    return (clipped - _BACKGROUND * spread).clamp(min=0).unflatten(1, (_SIDE, _SIDE))
+
+
+def _quantile(values: Tensor, share: float) -> Tensor:
+    """Of the last dimension, which stays as one: as ONNX can compute it."""
+    at = round(share * (values.shape[-1] - 1))
+    return values.sort(dim=-1).values[..., at : at + 1]
+
+
+def _upright(weights: Tensor) -> Tensor:
+    """Affine maps to the centroid and the principal axis of weights, of shape (n, 2, 3)."""
+    at = _places(weights)
+    total = weights.sum(dim=(1, 2)).clamp(min=torch.finfo(weights.dtype).tiny)
+    across, down = weights.sum(dim=1) / total[:, None], weights.sum(dim=2) / total[:, None]
+    x, y = across @ at, down @ at
+    xx, yy = across @ at.square() - x.square(), down @ at.square() - y.square()
+    xy = ((weights @ at) @ at) / total - x * y
+    length = ((xx - yy).square() + (2 * xy).square()).sqrt()
+    cosine = torch.where(length > 0, (xx - yy) / length, 1.0).clamp(-1, 1)  # of twice the angle
+    cos, sin = ((1 + cosine) / 2).sqrt(), ((1 - cosine) / 2).sqrt()
+    sin = torch.where(xy < 0, -sin, sin)
+    return torch.stack([cos, -sin, x, sin, cos, y], dim=1).unflatten(1, (2, 3))
+
+
+def _places(weights: Tensor) -> Tensor:
+    """Centres of pixels along a side, in [-1, 1]."""
+    n = weights.shape[-1]
+    return (2 * torch.arange(n, dtype=weights.dtype, device=weights.device) + 1) / n - 1
+
+
+def _nearer(poses: Tensor, grey: Tensor, template: Tensor) -> Tensor:
+    """Of both directions of each part that by which it is nearer to the template."""
+    turned = torch.cat([-poses[:, :, :2], poses[:, :, 2:]], dim=2)
+    differences = (_on_canvas(grey, either) - template for either in (poses, turned))
+    far, near = (each.square().sum(dim=(1, 2, 3)) for each in differences)
+    return torch.where((near < far)[:, None, None], turned, poses)
+
+
+def _framed(
+    poses: Tensor, half_sides: tuple[float, float], centre: tuple[float, float] = (0.0, 0.0)
+) -> Tensor:
+    """Poses of a frame around parts."""
+    axes = poses[:, :, :2]
+    shift = axes @ poses.new_tensor(centre).unsqueeze(1)
+    return torch.cat([axes * poses.new_tensor(half_sides), poses[:, :, 2:] + shift], dim=2)
+
+
+def _on_canvas(small: Tensor, poses: Tensor) -> Tensor:
+    """Small pictures, parts upright, with what lies around them."""
+    return _sampled(small, _framed(poses, (_CANVAS, _CANVAS)), (_SIDE, _SIDE), "border")
+
+
+def _sampled(pictures: Tensor, poses: Tensor, size: tuple[int, int], beyond: str) -> Tensor:
+    shape = [*pictures.shape[:2], *size]
+    grid = F.affine_grid(poses.to(pictures.dtype), shape, align_corners=False)
+    return F.grid_sample(pictures, grid, padding_mode=beyond, align_corners=False)
+
+
+def _box(parts: Tensor) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Centre and half sides of the box, with a margin, around mean weights on the canvas."""
+    inside, at = parts >= _BOX * parts.max(), _CANVAS * _places(parts)
+    (left, right), (top, bottom) = (at[inside.any(dim=dim)].aminmax() for dim in (0, 1))
+    half_sides = float(right - left) / 2, float(bottom - top) / 2
+    margin = _MARGIN * max(half_sides)
+    return (
+        (float(left + right) / 2, float(top + bottom) / 2),
+        (half_sides[0] + margin, half_sides[1] + margin),
+    )
+
+
+def _size_for(box: tuple[float, float], side: int) -> tuple[int, int]:
+    """Height and width of about so many pixels as a square has, about as long as a box."""
+    root = math.sqrt(min(max(box[0] / box[1], 1 / _LONGEST), _LONGEST))
+    height, width = (max(1, round(each / _STRIDE)) * _STRIDE for each in (side / root, side * root))
+    return height, width
