@@ -128,10 +128,10 @@ def _add_fit(commands: _Commands) -> None:
         help="region of interest: a picture that is white inside and black outside",
     )
     fit.add_argument(
-        "--no-rotation",
+        "--fixed-pose",
         action="store_true",
-        help="a part at another angle is a defect: do not learn rotated copies of parts that lie "
-        "anywhere, as patch-1-nn does by default",
+        help="a part at another angle or place is a defect: neither align parts that lie anywhere "
+        "nor learn rotated copies of them, as is the default for feature maps",
     )
     fit.add_argument("--grey", action="store_true", help="convert pictures to grey")
     fit.add_argument(
@@ -270,8 +270,8 @@ def _new_model(arguments: argparse.Namespace) -> PictureDetector:
     detector.set_params(random_state=arguments.seed)
     if "verbose" in detector.get_params():
         detector.set_params(verbose=verbose)
-    if arguments.no_rotation and "feature_maps" in detector.get_params():
-        detector.set_params(feature_maps__rotate=False)  # others never rotate
+    if arguments.fixed_pose and "feature_maps" in detector.get_params():  # others never turn parts
+        detector.set_params(feature_maps__rotate=False, feature_maps__align=False)
     own_size = arguments.tile is not None and arguments.size is None
     roi = None if arguments.roi is None else read_image(arguments.roi, None, "grey") > 127
     return PictureDetector(

@@ -240,7 +240,7 @@ class DeepKNNDetector(PlaceDetector):
         return 0.0 if self.patches and self.contamination is None else super()._held_out_share()
 
     def _bank(self, X: NDArray[Any], seed: int) -> NDArray[np.float32]:
-        """A coreset of the patches of all training pictures, and of rotated copies of these."""
+        """A coreset of the patches of all training pictures, and of their rotated copies if any."""
         rows = self.extractor_.learned_rows(X, self._device(), self.precision, self.verbose)
         map_shape = self.extractor_.map_shape
         if map_shape is None:

@@ -725,7 +725,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         return self.extractor_.rows(X, self._device(), self.precision, self.verbose)
 
     def _learned_rows(self, X: NDArray[Any]) -> NDArray[Any]:
-        """What a fit restores: all samples, and rotated copies of them after these."""
+        """What a fit restores: all samples and, if asked for, rotated copies after these."""
         if self.extractor_ is None:
             return X
         return self.extractor_.learned_rows(X, self._device(), self.precision, self.verbose)

@@ -242,6 +242,7 @@ def test_pickles_and_clones(images):
         ({"feature_maps": FeatureMaps(stages=[2])}, TypeError, "'feature_maps.stages' .* tuple"),
         ({"feature_maps": FeatureMaps(smoothing=-1)}, ValueError, "'feature_maps.smoothing'"),
         ({"feature_maps": FeatureMaps(rotate="yes")}, TypeError, "'feature_maps.rotate' .* True"),
+        ({"feature_maps": FeatureMaps(align=1)}, TypeError, "'feature_maps.align' .* True"),
         ({"feature_maps": {"grid": 2}}, TypeError, "skmmrr.FeatureMaps"),
         ({"patches": 1}, TypeError, "'patches'"),
         ({"patches": True}, ValueError, "'patches' .* needs feature maps"),

@@ -174,6 +174,73 @@ def test_a_choice_of_ones_own_is_kept_and_rows_are_never_rotated():
     assert len(learned(fitted(X, options=FeatureMaps(grid=1, rotate=True)), X)) == 20
 
 
-def test_only_square_pictures_can_be_rotated():
-    with pytest.raises(ValueError, match=r"'feature_maps.rotate' .* square .* \(4, 6, 3\)"):
-        fitted(pictures(size=(4, 6)), options=FeatureMaps(rotate=True))
+@pytest.mark.parametrize("name", ["rotate", "align"])
+def test_only_square_pictures_can_be_turned(name):
+    with pytest.raises(ValueError, match=rf"'feature_maps.{name}' .* square .* \(4, 6, 3\)"):
+        fitted(pictures(size=(4, 6)), Stages(), FeatureMaps(**{name: True}))
+
+
+# Aligned parts
+
+
+def wedges(n=24, angles=360, seed=0):
+    """Parts with one thick end, at some angle, on a noisy background."""
+    rng, found = np.random.default_rng(seed), []
+    for angle in rng.uniform(0, angles, n):
+        y, x = np.mgrid[-1:1:48j, -1:1:48j]
+        cos, sin = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+        along, across = cos * x + sin * y, cos * y - sin * x
+        part = (abs(along) < 0.7) & (abs(across) < 0.12 - 0.1 * along)
+        found.append(40 + 120 * part + rng.integers(20, size=(48, 48)))
+    return np.repeat(np.array(found, dtype=np.uint8)[..., None], 3, axis=3)
+
+
+@pytest.mark.parametrize(
+    ("X", "options", "aligned"),
+    [
+        (wedges(), FeatureMaps(), True),
+        (wedges(), FeatureMaps(align=False), False),
+        (wedges(), FeatureMaps(rotate=True), False),
+        (wedges(), FeatureMaps(grid=1), False),
+        (wedges(angles=1), FeatureMaps(), False),  # they lie alike
+        (wedges(angles=1), FeatureMaps(align=True), True),
+        (wedges()[:1], FeatureMaps(), False),
+        (wedges()[:, :40], FeatureMaps(), False),
+        (pictures(24, (48, 48)), FeatureMaps(), False),  # textures fill them
+    ],
+)
+def test_pictures_are_aligned_where_that_makes_parts_lie_alike(X, options, aligned):
+    extractor = fitted(X, Stages(), options)
+    rows = learned(extractor, X)
+    assert (extractor.registration is not None) is aligned
+    assert not (aligned and extractor.rotate)
+    assert rows.shape[1] == np.prod(extractor.shape)
+
+
+def test_aligned_parts_are_not_rotated_too():
+    with pytest.raises(ValueError, match=r"'feature_maps.align' .* both True"):
+        fitted(wedges(), Stages(), FeatureMaps(align=True, rotate=True))
+
+
+@pytest.mark.parametrize(("features", "options"), [(lambda X: X, {}), (Stages(), {"grid": 1})])
+def test_only_what_a_network_sees_can_be_aligned(features, options):
+    with pytest.raises(ValueError, match=r"'feature_maps.align' .* maps of a network"):
+        fitted(wedges(), features, FeatureMaps(align=True, **options))
+
+
+def test_a_convolutional_network_sees_no_more_than_the_part():
+    X = wedges()
+    extractor = fitted(X, "efficientnet-lite0", FeatureMaps(input_size=96))
+    learned(extractor, X)
+    height, width, _ = extractor.map_shape
+    assert width > 1.5 * height
+
+
+def test_maps_of_aligned_parts_lie_as_the_pictures_do():
+    X = wedges()
+    extractor = fitted(X, Stages(), FeatureMaps(align=True, smoothing=0))
+    grid = torch.from_numpy(learned(extractor, X).astype(np.float32)).view(-1, *extractor.shape)
+    maps = extractor.maps_of(grid[..., 0], X.reshape(len(X), -1))
+    expected = 10 * (X[..., 0].astype(np.float32) / 127.5 - 1)
+    middle = np.s_[:, 12:36, 12:36]  # never out of sight
+    assert np.corrcoef(maps.numpy()[middle].ravel(), expected[middle].ravel())[0, 1] > 0.9

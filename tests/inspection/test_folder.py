@@ -306,10 +306,12 @@ def test_fit_and_score(monkeypatch, good, zoo, tmp_path, capsys):
     assert skmmrr.load(grey).detector_.image_shape_ == (8, 8, 1)
 
 
-def test_parts_whose_angle_counts_are_not_rotated(monkeypatch, good, tmp_path):
-    options = ["--detector", "patch-1-nn", "--size", "32", "--quiet", "--no-rotation"]
+def test_parts_whose_pose_counts_are_neither_rotated_nor_aligned(monkeypatch, good, tmp_path):
+    options = ["--detector", "patch-1-nn", "--size", "32", "--quiet", "--fixed-pose"]
     run(monkeypatch, "fit", good, "--out", tmp_path / "m.safetensors", *options)
-    assert skmmrr.load(tmp_path / "m.safetensors").detector_.extractor_.rotate is False
+    extractor = skmmrr.load(tmp_path / "m.safetensors").detector_.extractor_
+    assert extractor.rotate is False
+    assert extractor.registration is None
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,21 @@ def test_one_graph_from_pixels_to_score_and_map(tmp_path):
     assert_allclose(moved, 1 - score, rtol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:<class 'torch.autograd.function.Function'>:DeprecationWarning")
+def test_pictures_are_aligned_inside_the_graph(tmp_path):
+    rng, X = np.random.default_rng(0), np.full((12, 32, 32), 30, dtype=np.uint8)
+    X += rng.integers(9, size=X.shape, dtype=np.uint8)
+    for i, picture in enumerate(X):  # lying and standing
+        (picture if i % 2 else picture.T)[4 + i % 5 :, 10:14] = 200
+    maps = FeatureMaps(input_size=64, align=True)
+    detector = MMRRDetector(2, features="efficientnet-lite0", feature_maps=maps, **SMALL).fit(X)
+    export_onnx(detector, tmp_path / "detector.onnx")
+    run = onnxruntime.InferenceSession(tmp_path / "detector.onnx")
+    score, _, maps = run.run(None, {"X": X.astype(np.float32)})
+    assert_allclose(-score, detector.score_samples(X), rtol=1e-4)
+    assert_allclose(maps, detector.anomaly_map(X), atol=1e-3 * maps.max())
+
+
 def test_own_backbones_restore_maps():
     detector = MMRRDetector(
         2,
