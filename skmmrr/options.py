@@ -153,15 +153,16 @@ class FeatureMaps(BaseEstimator):
     rotate : bool, default=None
         Whether training pictures, where they have maps, are learned as they are and rotated by 90,
         180 and 270 degrees, for parts that lie at any angle. None: nearest neighbours do, where
-        pictures are square and parts do not lie alike, that is, where the mean of all maps explains
-        less than half of their variance; MMRR does not, whose networks would need more steps. Set
-        it to False where a part at another angle is a defect.
+        pictures are square and parts do not lie alike, aligned or not, that is, where the mean of
+        all maps explains less than half of their variance; MMRR does not, whose networks would need
+        more steps. Set it to False where a part at another angle is a defect.
     align : bool, default=None
-        Whether pictures are turned and shifted, by the moments of what differs from their border,
-        so that parts lie alike when the network sees them. Maps lie as the pictures do, and are 0
-        in the corners that are turned out of sight. None: where pictures are square and parts do
-        not lie alike, but do so once they are aligned. Set it to False where a part at another
-        angle or place is a defect.
+        Whether parts are found, by the moments of what differs from the picture's border, and
+        turned and shifted to lie alike. The network sees the part and a margin, in as many pixels
+        as else the whole picture (a square around it, where a network needs squares); what lies
+        further away is not looked at. Maps lie as the pictures do, and are 0 there. None: where
+        pictures are square and parts do not lie alike, but do once they are aligned. Set it to
+        False where a part at another angle or place is a defect.
 
     Examples
     --------

@@ -163,8 +163,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         number, but at least 500 and at most 3000, and 300 for the refinement; for vectors 20
         per feature, and in bins half of the number of samples besides, but at least 150 and at
         most 1000; for "map-unet" 3700, and 1000 for the refinement, or a fifth of both where the
-        mean map explains half of the variance, as of parts that all lie alike. It decides what None
-        means for the learning rate and the level power of `training`.
+        mean map explains four fifths of the variance, as of parts that all lie and look alike. It
+        decides what None means for the learning rate and the level power of `training`.
     validation_fraction : float, default=0.05
         Share of the training samples that is held out, to select the best weights.
     contamination : "auto", float or None, default="auto"
