@@ -5,6 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from _measuring import FOLDER
 
 from skmmrr.baselines import DeepKNNDetector
 from skmmrr.datasets import load_mvtec_ad
@@ -32,7 +33,8 @@ def draw(detector: DeepKNNDetector, X: np.ndarray, out: Path) -> None:
 def main() -> None:
     """Fit on the training pictures, and draw defects, evenly spread over the test pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("picture", type=Path, help="to write, such as a JPEG file")
+    picture = FOLDER / "aligned.jpg"
+    parser.add_argument("--out", type=Path, default=picture, help="picture (default the guide's)")
     parser.add_argument("--data-home", type=Path, help="folder of the data sets")
     arguments = parser.parse_args()
     train, test = (
@@ -43,7 +45,7 @@ def main() -> None:
     detector.fit(train.images)
     bad = test.images[test.target == -1]
     drawn = np.linspace(0, len(bad) - 1, N_DRAWN).round().astype(int)
-    draw(detector, bad[drawn], arguments.picture)
+    draw(detector, bad[drawn], arguments.out)
 
 
 if __name__ == "__main__":
