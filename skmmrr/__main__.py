@@ -130,8 +130,8 @@ def _add_fit(commands: _Commands) -> None:
     fit.add_argument(
         "--fixed-pose",
         action="store_true",
-        help="a part at another angle or place is a defect: neither align parts that lie anywhere "
-        "nor learn rotated copies of them, as is the default for feature maps",
+        help="a part at another angle or place is a defect: switch off the alignment and the "
+        "rotated copies that detectors of feature maps use for parts that lie anywhere",
     )
     fit.add_argument("--grey", action="store_true", help="convert pictures to grey")
     fit.add_argument(

@@ -155,14 +155,17 @@ class FeatureMaps(BaseEstimator):
         180 and 270 degrees, for parts that lie at any angle. None: nearest neighbours do, where
         pictures are square and parts do not lie alike, aligned or not, that is, where the mean of
         all maps explains less than half of their variance; MMRR does not, whose networks would need
-        more steps. Set it to False where a part at another angle is a defect.
+        more steps. True switches `align` off. Set both to False where a part at another angle is a
+        defect.
     align : bool, default=None
         Whether parts are found, by the moments of what differs from the picture's border, and
-        turned and shifted to lie alike. The network sees the part and a margin, in as many pixels
-        as else the whole picture (a square around it, where a network needs squares); what lies
-        further away is not looked at. Maps lie as the pictures do, and are 0 there. None: where
-        pictures are square and parts do not lie alike, but do once they are aligned. Set it to
-        False where a part at another angle or place is a defect.
+        turned along their principal axis and shifted to lie alike. The network sees a frame around
+        the part, with a margin, in as many pixels as the whole picture has otherwise; the frame is
+        oblong for named convolutional networks, square for others. **Defects and objects outside
+        the frame are not detected.** Anomaly maps are in the coordinates of the original pictures,
+        and 0 there. None: where pictures are square and parts do not lie alike, but do once they
+        are aligned. Set it to False where a part at another angle or place is a defect, or where
+        the background counts.
 
     Examples
     --------

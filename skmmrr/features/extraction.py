@@ -203,6 +203,11 @@ class FeatureExtractor:
         require((self.digest is None) == (self.features is None), "features lack their digest")
         require(len(self.shape) in ((1, 3) if self.maps else (1,)), "features lack their shape")
         require(self.representation.downsample == 1, "features are of pictures as they are")
+        if self.registration is not None:
+            networks = self._is_square and self.map_shape is not None and self.input_size
+            require(bool(networks), "only square pictures that a network sees are registered")
+            pixels = math.prod(self.registration.size)
+            require(pixels <= 2 * max(self.input_size or 0, 32) ** 2, "its frame is too large")
 
     def load(self, owner: str) -> None:
         """Load the network that a file names."""
@@ -236,25 +241,35 @@ class FeatureExtractor:
 
     def _choose_turns(self, X: NDArray[Any], rows: Callable[[], NDArray[Any]]) -> None:
         """Align what lies anywhere, where that makes it lie alike, and rotate it else."""
-        chooses = self._is_square and len(X) > 1 and None in (self.rotate, self.align)
-        anywhere, shape = chooses and not self._lie_alike(rows()), self.shape
-        tries = anywhere and self.align is None and self.network is not None and not self.rotate
-        if self.align or tries:
-            registration = self._align(X)
-            if tries and not (registration.fits and self._lie_alike(rows())):
-                self.registration, self.shape = None, shape
-        if self.rotate is None:
-            self.rotate = anywhere and self.registration is None
+        if self.align:
+            self._align(X)
+            if self.registration is None:
+                raise ValueError(
+                    "feature_maps.align is True, but the training pictures do not each show a part "
+                    "that stands out from the border, is longer than wide, and fits the picture at "
+                    "any angle. Set align=False."
+                )
+        elif (
+            self._is_square and len(X) > 1 and not self.rotate and None in (self.rotate, self.align)
+        ):
+            shape, anywhere = self.shape, not self._lie_alike(rows())
+            if anywhere and self.align is None and self.network is not None:
+                self._align(X)
+                if self.registration is not None and not self._lie_alike(rows()):
+                    self.registration, self.shape = None, shape
+            if self.rotate is None:
+                self.rotate = anywhere and self.registration is None
+        self.rotate, self.align = bool(self.rotate), self.registration is not None
 
-    def _align(self, X: NDArray[Any]) -> Registration:
+    def _align(self, X: NDArray[Any]) -> None:
         network, shape = self.network, self.representation.image_shape
         assert network is not None
         assert shape is not None
         pictures = (x[:n] for n, x in self._pictures(X))
-        found = Registration.fit(pictures, network.input_size or shape[0], network.square)
-        self.registration = found
-        self.shape = self._found_shape(X[:1], "")
-        return found
+        side = network.input_size or shape[0]
+        self.registration = Registration.fit(pictures, side, network.square)
+        if self.registration is not None:
+            self.shape = self._found_shape(X[:1], "")
 
     def _lie_alike(self, rows: NDArray[Any]) -> bool:
         return lie_alike(Samples(rows, Representation.standardise(rows, self.map_shape)))

@@ -33,7 +33,7 @@ class FeatureNetwork(nn.Module):
     mean, deviation : sequence of float
         By which colours on [0, 1] are standardised.
     square : bool, default=True
-        Whether all images must be of one square size; others may be longer than high.
+        Whether the network needs square images of one size; others may be oblong.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class FeatureNetwork(nn.Module):
         return torch.cat([_resize(t, size) for t in stages], dim=1)
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """Stages of samples in [-1, 1], resized, as float32."""
+        """Stages of samples in [-1, 1], as :meth:`resized` has them, as float32."""
         if x.ndim == 4:
             x = self._as_photograph(x)
         found = self.network(x)
@@ -137,10 +137,12 @@ def load_network(
 
 def _resize(stage: Tensor, size: tuple[int, int]) -> Tensor:
     """A stage on a grid: means of its cells where it is finer, interpolated where it is coarser."""
-    if stage.shape[2] > size[0]:
-        return F.adaptive_avg_pool2d(stage, size)
-    if stage.shape[2] < size[0]:
-        return F.interpolate(stage, size, mode="bilinear", align_corners=False)
+    height, width = stage.shape[2:]
+    coarser = min(height, size[0]), min(width, size[1])
+    if coarser != (height, width):
+        stage = F.adaptive_avg_pool2d(stage, coarser)
+    if coarser != size:
+        stage = F.interpolate(stage, size, mode="bilinear", align_corners=False)
     return stage
 
 

@@ -13,21 +13,22 @@ from torch.nn import functional as F
 from skmmrr.core.kinds import Array, Integer, Items, Real, require, stored
 
 _SIDE = 64  # of the small pictures in which parts are found
-_CANVAS = 1.5  # sides of a picture: what of a part turned upright may lie beyond it
-_BACKGROUND = 4.0  # squared distances to it that are still background, of 95% of the border
-_FOREGROUND = 0.98  # quantile of the distances at which they are clipped: gloss counts no more
-_BOX = 0.2  # share of the highest mean weight that is still the part
-_MARGIN = 0.1  # around the part, of its longer half
-_ROOM = 1.2  # halves of a picture's side that a part and its margin may have
-_LONGEST = 4.0  # sides of what networks see, in its shorter side
+_CANVAS = 1.5  # its side, in sides of a picture: parts turned upright may reach beyond the picture
+_BACKGROUND = 200.0  # times the median squared distance of the border to its colour
+_BOX = 0.15  # least mean weight of a place of the part
+_MARGIN = 0.08  # around the part, of its longer half side
+_ROOM = 1.2  # largest half side of a frame, in halves of a picture's side: textures exceed it
+_ELONGATION = 0.1  # least difference of the variances along and across, over their sum
+_LONGEST = 4.0  # largest aspect ratio of a frame
 _STRIDE = 32  # of which both sides are multiples
+_ROUND = 1e-6  # elongation below which an angle is rounding
 _ROUNDS = 4  # of telling which end of a part is which
 
 
 @stored(
     template=Array("f4", 2),
     centre=Items(Real(-2, 2), 2),
-    half_sides=Items(Real(0.01, 8), 2),
+    half_sides=Items(Real(0.05, 4), 2),
     size=Items(Integer(1, 2**12), 2),
 )
 @dataclass(frozen=True, eq=False)
@@ -61,7 +62,7 @@ class Registration:
     size: tuple[int, int]
 
     @classmethod
-    def fit(cls, batches: Iterable[Tensor], side: int, square: bool) -> "Registration":
+    def fit(cls, batches: Iterable[Tensor], side: int, square: bool) -> "Registration | None":
         """Learn how parts look and how much room they need.
 
         Parameters
@@ -72,15 +73,26 @@ class Registration:
             Of a square of as many pixels as registered pictures are to have.
         square : bool
             Whether registered pictures are square too. If not, they are as long as the part.
+
+        Returns
+        -------
+        registration : Registration or None
+            None where nothing stands out from the border, where it has no principal axis, and where
+            it does not fit a picture at any angle, such as a texture.
         """
         small = torch.cat([_small(x) for x in batches])
-        poses, grey = _upright(_foreground(small)), _grey(small)
+        weights, grey = _foreground(small), _grey(small)
+        poses, elongation = _upright(weights)
         template = _on_canvas(grey, poses)[0]
         for _ in range(_ROUNDS):
             poses = _nearer(poses, grey, template)
             template = _on_canvas(grey, poses).median(dim=0).values
-        parts = _on_canvas(_foreground(small).unsqueeze(1), poses).mean(dim=(0, 1))
+        parts = _on_canvas(weights.unsqueeze(1), poses).mean(dim=(0, 1))
+        if elongation.median() < _ELONGATION or parts.max() < _BOX:
+            return None
         centre, box = _box(parts)
+        if max(box) > _ROOM:
+            return None
         size = (side, side) if square else _size_for(box, side)
         scale = max(half / pixels for half, pixels in zip(box, size[::-1], strict=True))
         half_sides = scale * size[1], scale * size[0]
@@ -89,11 +101,13 @@ class Registration:
     def check_stored(self) -> None:
         """Refuse what no fit has."""
         require(self.template.shape == (_SIDE, _SIDE), "a registration lacks its template")
+        sides = max(self.size) <= 2 * _LONGEST * min(self.size)
+        require(sides and self._side >= 1, "a registration has a frame that no fit has")
 
     @property
-    def fits(self) -> bool:
-        """Whether parts have room in a picture at any angle: textures fill it, and more."""
-        return max(self.half_sides) <= _ROOM
+    def _side(self) -> int:
+        """Of a whole picture at the scale of the frame, in pixels."""
+        return round(self.size[1] / self.half_sides[0])
 
     def poses(self, x: Tensor) -> Tensor:
         """Affine maps from registered pictures to pictures as they are, in [-1, 1].
@@ -109,14 +123,14 @@ class Registration:
         """
         small = _small(x)
         template = torch.from_numpy(self.template).to(small)
-        poses = _nearer(_upright(_foreground(small)), _grey(small), template)
+        poses = _nearer(_upright(_foreground(small))[0], _grey(small), template)
         return _framed(poses, self.half_sides, self.centre)
 
     def register(self, x: Tensor) -> Tensor:
         """Pictures of shape (n, channels, height, width), turned and shifted to lie alike."""
-        poses, side = self.poses(x), round(self.size[1] / self.half_sides[0])
-        if x.shape[2] > side:  # sampled at fewer points than it has pixels
-            x = F.interpolate(x, (side, side), mode="bilinear", antialias=True)
+        poses = self.poses(x)
+        if x.shape[2] > self._side:  # sampled at fewer points than it has pixels
+            x = F.interpolate(x, (self._side, self._side), mode="bilinear", antialias=True)
         return _sampled(x, poses, self.size, "border")
 
 
@@ -153,35 +167,49 @@ def _grey(small: Tensor) -> Tensor:
 
 
 def _foreground(small: Tensor) -> Tensor:
-    """How much each pixel belongs to the part, of shape (n, side, side)."""
+    """How much each pixel belongs to the part, in [0, 1], of shape (n, side, side)."""
     rows, columns = (small[:, :, 0], small[:, :, -1]), (small[..., 0], small[..., -1])
     border = torch.cat([*rows, *columns], dim=2)
     background = _quantile(border, 0.5)
-    spread = _quantile((border - background).square().sum(dim=1), 0.95)
+    spread = _quantile((border - background).square().sum(dim=1), 0.5)
     distance = (small - background.unsqueeze(3)).square().sum(dim=1).flatten(1)
-    clipped = distance.minimum(_quantile(distance, _FOREGROUND))
-    return (clipped - _BACKGROUND * spread).clamp(min=0).unflatten(1, (_SIDE, _SIDE))
+    excess = (distance - _BACKGROUND * spread).clamp(min=0)
+    usual = excess.sum(dim=1, keepdim=True) / (excess > 0).sum(dim=1, keepdim=True).clamp(min=1)
+    weights = excess / usual.clamp(min=torch.finfo(excess.dtype).tiny)
+    return weights.clamp(max=1).unflatten(1, (_SIDE, _SIDE))  # gloss counts no more than the rest
 
 
 def _quantile(values: Tensor, share: float) -> Tensor:
-    """Of the last dimension, which stays as one: as ONNX can compute it."""
+    """Over the last dimension, which is kept; by sorting, which ONNX can express."""
     at = round(share * (values.shape[-1] - 1))
     return values.sort(dim=-1).values[..., at : at + 1]
 
 
-def _upright(weights: Tensor) -> Tensor:
-    """Affine maps to the centroid and the principal axis of weights, of shape (n, 2, 3)."""
+def _upright(weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Affine maps to the centroid and the principal axis of weights, and their elongation.
+
+    Sums instead of matrix products: BLAS rounds a row by its place in the batch.
+
+    Returns
+    -------
+    poses : Tensor of shape (n, 2, 3)
+    elongation : Tensor of shape (n,)
+        Difference of the variances along and across the axis, over their sum.
+    """
     at = _places(weights)
     total = weights.sum(dim=(1, 2)).clamp(min=torch.finfo(weights.dtype).tiny)
     across, down = weights.sum(dim=1) / total[:, None], weights.sum(dim=2) / total[:, None]
-    x, y = across @ at, down @ at
-    xx, yy = across @ at.square() - x.square(), down @ at.square() - y.square()
-    xy = ((weights @ at) @ at) / total - x * y
+    x, y = (across * at).sum(dim=1), (down * at).sum(dim=1)
+    xx = (across * at.square()).sum(dim=1) - x.square()
+    yy = (down * at.square()).sum(dim=1) - y.square()
+    xy = ((weights * at).sum(dim=2) * at).sum(dim=1) / total - x * y
     length = ((xx - yy).square() + (2 * xy).square()).sqrt()
-    cosine = torch.where(length > 0, (xx - yy) / length, 1.0).clamp(-1, 1)  # of twice the angle
+    elongation = torch.where(xx + yy > 0, length / (xx + yy), 0.0)
+    cosine = torch.where(elongation > _ROUND, (xx - yy) / length, 1.0)  # of twice the angle
+    cosine = cosine.clamp(-1, 1)
     cos, sin = ((1 + cosine) / 2).sqrt(), ((1 - cosine) / 2).sqrt()
     sin = torch.where(xy < 0, -sin, sin)
-    return torch.stack([cos, -sin, x, sin, cos, y], dim=1).unflatten(1, (2, 3))
+    return torch.stack([cos, -sin, x, sin, cos, y], dim=1).unflatten(1, (2, 3)), elongation
 
 
 def _places(weights: Tensor) -> Tensor:
@@ -191,7 +219,7 @@ def _places(weights: Tensor) -> Tensor:
 
 
 def _nearer(poses: Tensor, grey: Tensor, template: Tensor) -> Tensor:
-    """Of both directions of each part that by which it is nearer to the template."""
+    """Of the two directions of each part, the one that is nearer to the template."""
     turned = torch.cat([-poses[:, :, :2], poses[:, :, 2:]], dim=2)
     differences = (_on_canvas(grey, either) - template for either in (poses, turned))
     far, near = (each.square().sum(dim=(1, 2, 3)) for each in differences)
@@ -219,10 +247,10 @@ def _sampled(pictures: Tensor, poses: Tensor, size: tuple[int, int], beyond: str
 
 
 def _box(parts: Tensor) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Centre and half sides of the box, with a margin, around mean weights on the canvas."""
-    inside, at = parts >= _BOX * parts.max(), _CANVAS * _places(parts)
+    """Centre and half sides of the box, with a margin, around parts on the canvas."""
+    inside, at, cell = parts >= _BOX, _CANVAS * _places(parts), 2 * _CANVAS / _SIDE
     (left, right), (top, bottom) = (at[inside.any(dim=dim)].aminmax() for dim in (0, 1))
-    half_sides = float(right - left) / 2, float(bottom - top) / 2
+    half_sides = float(right - left + cell) / 2, float(bottom - top + cell) / 2
     margin = _MARGIN * max(half_sides)
     return (
         (float(left + right) / 2, float(top + bottom) / 2),

@@ -228,6 +228,21 @@ def test_only_what_a_network_sees_can_be_aligned(features, options):
         fitted(wedges(), features, FeatureMaps(align=True, **options))
 
 
+def test_what_cannot_be_aligned_is_refused():
+    X = pictures(20, (48, 48))
+    with pytest.raises(ValueError, match=r"align is True, but .* Set align=False"):
+        learned(fitted(X, Stages(), FeatureMaps(align=True)), X)
+
+
+@pytest.mark.parametrize("grid", [3, 4, 8, 9])
+def test_a_grid_of_ones_own_has_all_stages(grid):
+    X = wedges()
+    extractor = fitted(X, "efficientnet-lite0", FeatureMaps(input_size=96, grid=grid))
+    learned(extractor, X)
+    assert extractor.registration is not None
+    assert extractor.shape == (grid, grid, 152)
+
+
 def test_a_convolutional_network_sees_no_more_than_the_part():
     X = wedges()
     extractor = fitted(X, "efficientnet-lite0", FeatureMaps(input_size=96))

@@ -76,6 +76,39 @@ def test_a_network_that_needs_squares_gets_them():
     assert registration.half_sides[0] == registration.half_sides[1]
 
 
+@pytest.mark.parametrize("contrast", [0.3, 0.5, 1.5])
+def test_a_dull_end_is_part_of_the_part(contrast):
+    y, x = np.mgrid[:SIDE, :SIDE] / SIDE
+    rod = np.where(x < 0.5, 2, contrast) * ((abs(y - 0.5) < 0.06) & (abs(x - 0.5) < 0.35))
+    rods = batch([moved(rod - 1, angle) for angle in range(0, 360, 20)])
+    registration = Registration.fit([rods], 64, square=False)
+    lengths = (0.7, 0.85) if contrast > 0.5 else (0.35, 0.85)
+    assert lengths[0] < registration.half_sides[0] < lengths[1]
+
+
+def nothing():
+    return torch.full((9, 1, SIDE, SIDE), 0.3)
+
+
+def discs():
+    y, x = np.mgrid[:SIDE, :SIDE] / SIDE
+    return batch([(x - a) ** 2 + (y - 0.5) ** 2 < 0.04 for a in np.linspace(0.3, 0.7, 9)])
+
+
+def noise():
+    return torch.randn(9, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+
+
+def too_long():
+    y = np.mgrid[:SIDE, :SIDE][0] / SIDE
+    return batch([moved(abs(y - 0.5) < 0.06, angle) for angle in range(0, 180, 20)])
+
+
+@pytest.mark.parametrize("pictures", [nothing, discs, noise, too_long])
+def test_what_has_no_angle_or_no_room_is_not_registered(pictures):
+    assert Registration.fit([pictures()], 64, square=False) is None
+
+
 def test_batches_do_not_count():
     in_two = Registration.fit(arrows().split(16), 64, square=False)
     at_once = Registration.fit([arrows()], 64, square=False)
@@ -107,12 +140,11 @@ def test_a_picture_without_a_part_stays_as_it_lies(registration):
     assert poses.isfinite().all()
     assert_allclose(abs(poses[:, [0, 1], [0, 1]]), [registration.half_sides] * 2)
     assert_allclose(registration.register(blank), 0.3, rtol=1e-6)
-    assert Registration.fit([blank], 64, square=False).size[0] > 0
 
 
 def test_poses_do_not_depend_on_the_other_pictures(registration):
-    pictures = arrows(5)
-    assert_allclose(registration.poses(pictures)[3:4], registration.poses(pictures[3:4]), rtol=1e-9)
+    pictures = arrows(7)
+    assert_array_equal(registration.poses(pictures)[3:4], registration.poses(pictures[3:4]))
 
 
 def test_a_template_of_another_size_is_refused(registration):
