@@ -32,6 +32,7 @@ _IN_MEMORY = 2**30  # bytes of features; more of them are kept in a temporary fi
 _TURNS = range(4)  # quarters, by which copies of training pictures are turned
 _ALIGNMENT_PICTURES = 100  # that are looked at
 _LARGEST_HALF = float(np.finfo(np.float16).max)
+_SMALLEST_FRAME = 32  # side of a registered picture
 _SMOOTHING = 1 / 64  # standard deviation over the picture's shorter side: PatchCore's 4 of 256
 _TRUNCATE = 4  # standard deviations of a Gaussian's window, as in scipy
 
@@ -204,10 +205,11 @@ class FeatureExtractor:
         require(len(self.shape) in ((1, 3) if self.maps else (1,)), "features lack their shape")
         require(self.representation.downsample == 1, "features are of pictures as they are")
         if self.registration is not None:
-            networks = self._is_square and self.map_shape is not None and self.input_size
-            require(bool(networks), "only square pictures that a network sees are registered")
-            pixels = math.prod(self.registration.size)
-            require(pixels <= 2 * max(self.input_size or 0, 32) ** 2, "its frame is too large")
+            maps = self._is_square and self.map_shape is not None
+            seen = maps and self.features is not None and self.input_size is not None
+            require(seen, "only square pictures that a network sees are registered")
+            most = 2 * max(self.input_size or 0, _SMALLEST_FRAME) ** 2
+            require(math.prod(self.registration.size) <= most, "its frame is too large")
 
     def load(self, owner: str) -> None:
         """Load the network that a file names."""

@@ -1,5 +1,7 @@
 """Features of samples: their place, their precision, where they are kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from skmmrr import FeatureMaps
+from skmmrr.core.kinds import SavedFileError
 from skmmrr.features import FeatureExtractor, extraction
 from skmmrr.features.extraction import smooth_maps
 
@@ -249,6 +252,23 @@ def test_a_convolutional_network_sees_no_more_than_the_part():
     learned(extractor, X)
     height, width, _ = extractor.map_shape
     assert width > 1.5 * height
+
+
+@pytest.mark.parametrize(
+    ("altered", "message"),
+    [
+        ({"features": None, "digest": None}, "only square pictures that a network sees"),
+        ({"input_size": None}, "only square pictures that a network sees"),
+        ({"input_size": 8}, "its frame is too large"),
+    ],
+)
+def test_a_registration_that_no_fit_has_is_refused(altered, message):
+    X = wedges()
+    extractor = fitted(X, "efficientnet-lite0", FeatureMaps(input_size=96))
+    learned(extractor, X)
+    extractor.check_stored()
+    with pytest.raises(SavedFileError, match=message):
+        replace(extractor, **altered).check_stored()
 
 
 def test_maps_of_aligned_parts_lie_as_the_pictures_do():

@@ -1,6 +1,7 @@
 """Parts that lie anywhere: found, turned to lie alike, and their maps turned back."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -147,13 +148,15 @@ def test_poses_do_not_depend_on_the_other_pictures(registration):
     assert_array_equal(registration.poses(pictures)[3:4], registration.poses(pictures[3:4]))
 
 
-def test_a_template_of_another_size_is_refused(registration):
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"template": np.zeros((63, 64), np.float32)},
+        {"size": (1, 4096)},
+        {"size": (2, 2), "half_sides": (4.0, 4.0)},
+    ],
+)
+def test_what_no_fit_has_is_refused(registration, altered):
     registration.check_stored()
-    cut = Registration(
-        registration.template[1:],
-        registration.centre,
-        registration.half_sides,
-        registration.size,
-    )
-    with pytest.raises(SavedFileError, match="template"):
-        cut.check_stored()
+    with pytest.raises(SavedFileError, match="a registration"):
+        replace(registration, **altered).check_stored()

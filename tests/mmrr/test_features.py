@@ -191,7 +191,8 @@ def test_pictures_are_aligned_inside_the_graph(tmp_path):
     rng, X = np.random.default_rng(0), np.full((12, 32, 32), 30, dtype=np.uint8)
     X += rng.integers(9, size=X.shape, dtype=np.uint8)
     for i, picture in enumerate(X):  # lying and standing
-        (picture if i % 2 else picture.T)[4 + i % 5 :, 10:14] = 200
+        upright = picture if i % 2 else picture.T
+        upright[6 + i % 5 : 22 + i % 5, 13:17] = upright[6 + i % 5 : 10 + i % 5, 10:20] = 200
     maps = FeatureMaps(input_size=64, align=True)
     detector = MMRRDetector(2, features="efficientnet-lite0", feature_maps=maps, **SMALL).fit(X)
     export_onnx(detector, tmp_path / "detector.onnx")
