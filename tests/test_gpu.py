@@ -24,6 +24,7 @@ from skmmrr.core.training import (
     optimizer_of,
     stepper,
 )
+from skmmrr.features.registration import Registration
 from skmmrr.mmrr import MMRRModel
 from skmmrr.mmrr.phases import training_phases
 
@@ -173,3 +174,13 @@ def test_a_fit_that_was_broken_off_goes_on(kind, monkeypatch, tmp_path):
     detector = fitted(**again)
     assert detector.n_iter_.tolist() == expected.n_iter_.tolist()
     assert_allclose(detector.score_samples(ZEROS), expected.score_samples(ZEROS), rtol=1e-3)
+
+
+def test_pictures_are_aligned_as_on_a_cpu():
+    pictures = torch.full((12, 1, 64, 64), -0.8)
+    for i, picture in enumerate(pictures):
+        upright = picture[0] if i % 2 else picture[0].T
+        upright[10 + i : 42 + i, 28:34] = upright[10 + i : 18 + i, 22:40] = 0.6
+    registration = Registration.fit([pictures], 64, square=False)
+    found = registration.register(pictures.cuda()).cpu()
+    assert_allclose(found, registration.register(pictures), atol=1e-3)
