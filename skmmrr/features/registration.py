@@ -14,13 +14,13 @@ from skmmrr.core.kinds import Array, Integer, Items, Real, require, stored
 
 _SIDE = 64  # of the small pictures in which parts are found
 _CANVAS = 1.5  # its side, in sides of a picture: parts turned upright may reach beyond the picture
-_BACKGROUND = 200.0  # times the median squared distance of the border to its colour
-_BOX = 0.15  # least mean weight of a place of the part
+_BACKGROUND = 200.0  # of the border's median squared distance to its colour: the part begins here
+_BOX = 0.15  # mean weight over the training pictures from which a place is the part's
 _MARGIN = 0.08  # around the part, of its longer half side
 _ROOM = 1.2  # largest half side of a frame, in halves of a picture's side: textures exceed it
 _ELONGATION = 0.1  # least difference of the variances along and across, over their sum
 _LONGEST = 4.0  # largest aspect ratio of a frame
-_STRIDE = 32  # of which both sides are multiples
+_STRIDE = 32  # of networks: both sides of a frame are multiples
 _ROUND = 1e-6  # elongation below which an angle is rounding
 _ROUNDS = 4  # of telling which end of a part is which
 
@@ -36,8 +36,9 @@ class Registration:
     """Where the part lies in a square picture, and the picture turned and shifted accordingly.
 
     The background is what the picture's border shows. The centroid and the principal axis of what
-    differs from it are the part's centre and angle (its image moments up to the second [1]_); which
-    of the two directions, the nearer of both to the median training picture decides.
+    differs from it, by its image moments up to the second order [1]_, are the part's centre and
+    angle. Of the two directions along the axis, the one nearer to the median training picture
+    counts.
 
     Attributes
     ----------
