@@ -18,7 +18,7 @@ from skmmrr.core.devices import autocast, module_on_device, resolve_precision
 from skmmrr.core.kinds import Flag, Integer, Items, Maybe, Real, Text, record, require, stored
 from skmmrr.core.validation import shown
 from skmmrr.features.networks import NAMES, FeatureNetwork, Stages, load_network
-from skmmrr.features.registration import Registration, unregister
+from skmmrr.features.registration import STRIDE, Registration, unregister
 from skmmrr.options import FeatureMaps
 from skmmrr.representation import ImageShape, Representation, Samples
 
@@ -32,7 +32,6 @@ _IN_MEMORY = 2**30  # bytes of features; more of them are kept in a temporary fi
 _TURNS = range(4)  # quarters, by which copies of training pictures are turned
 _ALIGNMENT_PICTURES = 100  # that are looked at
 _LARGEST_HALF = float(np.finfo(np.float16).max)
-_SMALLEST_FRAME = 32  # side of a registered picture
 _SMOOTHING = 1 / 64  # standard deviation over the picture's shorter side: PatchCore's 4 of 256
 _TRUNCATE = 4  # standard deviations of a Gaussian's window, as in scipy
 
@@ -208,7 +207,7 @@ class FeatureExtractor:
             maps = self._is_square and self.map_shape is not None
             seen = maps and self.features is not None and self.input_size is not None
             require(seen, "only square pictures that a network sees are registered")
-            most = 2 * max(self.input_size or 0, _SMALLEST_FRAME) ** 2
+            most = 2 * max(self.input_size or 0, STRIDE) ** 2
             require(math.prod(self.registration.size) <= most, "its frame is too large")
 
     def load(self, owner: str) -> None:

@@ -20,7 +20,7 @@ _MARGIN = 0.08  # around the part, of its longer half side
 _ROOM = 1.2  # largest half side of a frame, in halves of a picture's side: textures exceed it
 _ELONGATION = 0.1  # least difference of the variances along and across, over their sum
 _LONGEST = 4.0  # largest aspect ratio of a frame
-_STRIDE = 32  # of networks: both sides of a frame are multiples
+STRIDE = 32  # of networks: both sides of a frame are multiples
 _ROUND = 1e-6  # elongation below which an angle is rounding
 _ROUNDS = 4  # of telling which end of a part is which
 
@@ -262,5 +262,5 @@ def _box(parts: Tensor) -> tuple[tuple[float, float], tuple[float, float]]:
 def _size_for(box: tuple[float, float], side: int) -> tuple[int, int]:
     """Height and width of about so many pixels as a square has, about as long as a box."""
     root = math.sqrt(min(max(box[0] / box[1], 1 / _LONGEST), _LONGEST))
-    height, width = (max(1, round(each / _STRIDE)) * _STRIDE for each in (side / root, side * root))
+    height, width = (max(1, round(each / STRIDE)) * STRIDE for each in (side / root, side * root))
     return height, width
