@@ -43,7 +43,7 @@ _PUBLISHED = {"mnist": "MNIST", "fashion-mnist": "FMNIST", "cifar10": "CIFAR10"}
 _WEIGHTS: dict[str, dict[str, float]] = {  # lambda_E and w_rec; CIFAR-10's are not printed
     "fashion-mnist": {"rotation_ratio": 2, "reconstruction_weight": 0.01},
 }
-_PROTOCOL = "pooled"  # rows of "files" were measured on the files' own split
+_PROTOCOL = "pooled"
 _BATCH_SIZE, _VALIDATION_FRACTION = 64, 0.05
 _N_COMPONENTS, _N_PROJECTED = 32, 3000  # of the principal components that tell the splits apart
 
