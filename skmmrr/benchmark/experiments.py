@@ -112,6 +112,13 @@ _UNDATED = {
         (0, 1, 2, 3, 4),
         "adbench-novelty",
     ),
+    "adbench-novelty-resampled": Experiment(
+        "ADBench's tables as the code of Livernoche et al. (2024) draws them, with copies",
+        ("adbench",),
+        ("MMRR", "OC-SVM", "PyOD KNN", "LOF", "IForest", "PyOD ECOD", "ICL", "DTE-NP", "DTE-C"),
+        (0, 1, 2, 3, 4),
+        "adbench-novelty, resampled",
+    ),
     "mvtec-bottle": Experiment(
         "MVTec AD's bottle at 64x64",
         ("mvtec:bottle:64",),

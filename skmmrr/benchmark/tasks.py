@@ -50,6 +50,8 @@ _TABLE_PROTOCOLS = {  # share that trains, whether anomalies stay in it
     "adbench-novelty": (0.5, False),
 }
 _MOST_TRAINING = {"adbench-novelty": 10_000}  # normal samples that train; the others test
+_RESAMPLED = "adbench-novelty, resampled"
+_LEAST_RESAMPLED = 1000  # samples of a set
 _MVTEC_PROTOCOL = "normal train"
 
 NAMES = (
@@ -58,7 +60,7 @@ NAMES = (
 )
 """How data sets are named; the capitals stand for names of the set's own."""
 
-PROTOCOLS = (*_CLASS_PROTOCOLS, *_TABLE_PROTOCOLS, _MVTEC_PROTOCOL)
+PROTOCOLS = (*_CLASS_PROTOCOLS, *_TABLE_PROTOCOLS, _RESAMPLED, _MVTEC_PROTOCOL)
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,11 @@ def find_tasks(
         few) and as many others of the training files test. For
         tables "pyod" (default), 60% of the samples train, anomalies among them; "adbench", 70%,
         stratified; "novelty", 60% of the normal samples; or "adbench-novelty", half of the normal
-        samples, 10,000 at most (Livernoche et al. 2024). Tables are standardised by their training
-        samples.
+        samples, 10,000 at most (Livernoche et al. 2024); or "adbench-novelty, resampled", as the
+        public code of that paper does it, for its published figures alone: sets of fewer than 1,000
+        samples are drawn with replacement up to that number first, so that test samples have copies
+        that train, and the first half of the normal samples trains. Tables are standardised by
+        their training samples.
     data_home : path-like, default=None
         See :func:`skmmrr.datasets.get_data_home`.
     n_train, n_test : int, default=None
@@ -169,7 +174,7 @@ def find_tasks(
         _chosen(protocol, (_MVTEC_PROTOCOL,), name)
         tasks = [_mvtec_task(rest, data_home)]
     elif kind == "adbench":
-        protocol = _chosen(protocol, tuple(_TABLE_PROTOCOLS), name)
+        protocol = _chosen(protocol, (*_TABLE_PROTOCOLS, _RESAMPLED), name)
         names = [rest] if rest else _adbench_names(data_home)
         tasks = [_table_task(n, protocol, data_home) for n in names]
     else:
@@ -357,18 +362,34 @@ def _table_task(name: str, protocol: str, data_home: str | Path | None) -> Task:
 
 def _load_table(name: str, protocol: str, data_home: str | Path | None, seed: int) -> Split:
     table = load_adbench(name, data_home=data_home)
-    share, contaminated = _TABLE_PROTOCOLS[protocol]
-    train, test = train_test_split(
-        np.arange(len(table.target)),
-        train_size=share,
-        random_state=seed,
-        stratify=None if protocol == "pyod" else table.target,
-    )
-    if not contaminated:
-        anomalous = table.target[train] == -1
-        train, test = train[~anomalous], np.concatenate([test, train[anomalous]])
-    most = _MOST_TRAINING.get(protocol, len(train))
-    train, test = train[:most], np.concatenate([test, train[most:]])
+    parts = _resampled if protocol == _RESAMPLED else partial(_drawn, protocol)
+    train, test = parts(table.target, seed)
     scaler = StandardScaler().fit(table.data[train])
     X, X_test = scaler.transform(table.data[train]), scaler.transform(table.data[test])
     return Split(X, X_test, table.target[test])
+
+
+def _drawn(protocol: str, y: NDArray[np.int64], seed: int) -> tuple[Array, Array]:
+    """Indices of training and test samples."""
+    share, contaminated = _TABLE_PROTOCOLS[protocol]
+    train, test = train_test_split(
+        np.arange(len(y)),
+        train_size=share,
+        random_state=seed,
+        stratify=None if protocol == "pyod" else y,
+    )
+    if not contaminated:
+        anomalous = y[train] == -1
+        train, test = train[~anomalous], np.concatenate([test, train[anomalous]])
+    most = _MOST_TRAINING.get(protocol, len(train))
+    return train[:most], np.concatenate([test, train[most:]])
+
+
+def _resampled(y: NDArray[np.int64], seed: int) -> tuple[Array, Array]:
+    """The same as Livernoche et al. (2024) draw them: some of a small set more than once."""
+    rows = np.arange(len(y))
+    if len(y) < _LEAST_RESAMPLED:
+        rows = np.random.default_rng(seed).integers(len(y), size=_LEAST_RESAMPLED)
+    normal, anomalous = rows[y[rows] == 1], rows[y[rows] == -1]
+    half = round(len(normal) / 2)
+    return normal[:half], np.concatenate([normal[half:], anomalous])

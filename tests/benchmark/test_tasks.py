@@ -145,6 +145,27 @@ def test_adbench_novelty_trains_on_ten_thousand_at_most(tmp_path, monkeypatch):
     assert not np.array_equal(split.train, other.train)
 
 
+def test_resampled_tables_have_copies_of_training_samples_among_the_test_samples(tmp_path):
+    protocol = {"protocol": "adbench-novelty, resampled", "data_home": tmp_path}
+    X, y = np.arange(600.0).reshape(200, 3), np.arange(200) >= 180
+    np.savez(tmp_path / "1_small.npz", X=X, y=y)
+    split, other = (find_tasks("adbench:small", **protocol)[0].load(seed) for seed in (0, 1))
+    assert len(split.train) + len(split.test) == 1000
+    known = {row.tobytes() for row in split.train}
+    assert np.mean([row.tobytes() in known for row in split.test[split.y_test == 1]]) > 0.8
+    assert not known & {row.tobytes() for row in split.test[split.y_test == -1]}
+    assert not np.array_equal(split.train[:50], other.train[:50])
+
+
+def test_resampled_tables_of_a_thousand_are_halved_in_the_order_of_the_file(tmp_path):
+    X, y = np.arange(3000.0).reshape(1000, 3), np.arange(1000) >= 900
+    np.savez(tmp_path / "1_large.npz", X=X, y=y)
+    protocol = {"protocol": "adbench-novelty, resampled", "data_home": tmp_path}
+    split = find_tasks("adbench:large", **protocol)[0].load(0)
+    assert (len(split.train), len(split.test), (split.y_test == -1).sum()) == (450, 550, 100)
+    assert (np.diff(split.train[:, 0]) > 0).all()
+
+
 def test_all_tables_that_are_there(tmp_path):
     (tmp_path / "adbench").mkdir()
     for name in ("10_b", "2_a"):

@@ -53,23 +53,3 @@ def test_a_projection_is_of_columns_and_of_the_same_ones_again(load, data_home):
     assert train.shape[1] == test.shape[1] == 2
     assert (len(train), len(test), anomalous.sum()) == (60, 90, 30)
     assert (columns_of("1_parts", 2, 0, data_home)[0] == train).all()
-
-
-def test_duplicates(load, data_home):
-    duplicates = load("duplicates")
-    row, mean = duplicates.measure_duplicates([0, 1], data_home)
-    assert list(row) == list(mean) == columns("duplicates")
-    assert (row["data"], row["samples"], mean["data"]) == ("1_parts", "150", "mean")
-    assert float(row["copies drawn first"]) > float(row["adbench-novelty"]) > 0.6
-
-
-def test_small_sets_are_drawn_up_to_a_thousand_and_split_then(load):
-    with_copies = load("duplicates").with_copies
-    X, y = np.arange(600.0).reshape(200, 3), np.repeat([1, -1], [180, 20])
-    split = with_copies(X, y, seed=0)
-    assert len(split.train) + len(split.test) == 1000
-    known = {row.tobytes() for row in split.train.round(6)}
-    copies = [row.tobytes() in known for row in split.test[split.y_test == 1].round(6)]
-    assert np.mean(copies) > 0.8
-    large = with_copies(np.repeat(X, 5, axis=0) + np.arange(1000)[:, None], np.repeat(y, 5), seed=0)
-    assert (len(large.train), len(large.test)) == (450, 550)
