@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -33,7 +34,6 @@ _TURNS = range(4)  # quarters, by which copies of training pictures are turned
 _ALIGNMENT_PICTURES = 100  # that are looked at
 _LARGEST_HALF = float(np.finfo(np.float16).max)
 _SMOOTHING = 1 / 64  # standard deviation over the picture's shorter side: PatchCore's 4 of 256
-_TRUNCATE = 4  # standard deviations of a Gaussian's window, as in scipy
 
 
 @stored(
@@ -431,17 +431,17 @@ def smooth_maps(maps: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
     -------
     smooth : Tensor of shape (n, height, width)
     """
-    found = F.interpolate(maps.unsqueeze(1), size, mode="bilinear", align_corners=False)
-    radius = int(_TRUNCATE * sigma + 0.5)
-    if radius == 0:
-        return found.squeeze(1)
-    at = torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device)
-    window = torch.exp(-(at**2) / (2 * sigma**2))
-    window = window / window.sum()
-    for axis, kernel in ((2, window.view(1, 1, -1, 1)), (3, window.view(1, 1, 1, -1))):
-        pad = (0, 0, radius, radius) if axis == 2 else (radius, radius, 0, 0)
-        found = F.conv2d(F.pad(found, pad, mode="replicate"), kernel)
-    return found.squeeze(1)
+    for n_in, n_out in zip(maps.shape[1:], size, strict=True):  # axis by axis: it is separable
+        matrix = _resizing(n_in, n_out, sigma).to(maps.device, maps.dtype)
+        maps = (matrix @ maps).mT
+    return maps
+
+
+def _resizing(n_in: int, n_out: int, sigma: float) -> Tensor:
+    """Matrix of float64 that resizes and smooths an axis."""
+    identity = torch.eye(n_in, dtype=torch.float64).unsqueeze(1)
+    resized = F.interpolate(identity, n_out, mode="linear", align_corners=False).squeeze(1).numpy()
+    return torch.from_numpy(gaussian_filter(resized, (0, sigma), mode="nearest").T.copy())
 
 
 def _check_pictures(
