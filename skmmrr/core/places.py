@@ -51,7 +51,7 @@ class PlaceDetector(BaseDetector):
         """Whether a fit holds out more samples than one of pixels, for its threshold."""
 
     def scores_and_maps(self, X: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What :meth:`score_samples` and :meth:`anomaly_map` return, in one pass over features.
+        """What :meth:`score_samples` and :meth:`anomaly_map` return, in one pass over samples.
 
         Parameters
         ----------
@@ -64,11 +64,15 @@ class PlaceDetector(BaseDetector):
         maps : ndarray of float64 of shape (n_samples, height, width) or (n_samples, n_features)
         """
         check_is_fitted(self)
-        if not self._scores_places():
-            return super().scores_and_maps(X)
+        if not hasattr(self, "anomaly_map"):
+            return super().scores_and_maps(X)  # which says so
         checked = self._with_places(X)
-        grids = self._grids(checked)
-        return self._grid_scores(grids), self._grid_maps(grids, checked)
+        scores, grids = self._scores_and_grids(checked)
+        return scores, self._grid_maps(grids, checked)
+
+    def _scores_and_grids(self, X: NDArray[Any]) -> tuple[NDArray[np.float64], list[Tensor]]:
+        grids = self._grids(X)
+        return self._grid_scores(grids), grids
 
     def _with_places(self, X: ArrayLike) -> NDArray[Any]:
         """Validated samples, of which maps can be made."""

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from skmmrr.core.alignment import lie_alike
 from skmmrr.core.chunks import evenly_spaced, padded_chunks, rows_per_chunk, sample_chunks
@@ -438,9 +437,9 @@ def smooth_maps(maps: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
 
 
 def _resizing(n_in: int, n_out: int, sigma: float) -> Tensor:
-    """Matrix of float64 that resizes and smooths an axis."""
-    identity = torch.eye(n_in, dtype=torch.float64).unsqueeze(1)
-    resized = F.interpolate(identity, n_out, mode="linear", align_corners=False).squeeze(1).numpy()
+    """Matrix of float64 that resizes and smooths an axis; no torch, which exports would trace."""
+    at = (np.arange(n_out) + 0.5) * n_in / n_out - 0.5
+    resized = [np.interp(at, np.arange(n_in), row) for row in np.eye(n_in)]
     return torch.from_numpy(gaussian_filter(resized, (0, sigma), mode="nearest").T.copy())
 
 

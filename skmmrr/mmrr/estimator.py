@@ -21,6 +21,7 @@ from skmmrr.core.devices import (
     module_on_device,
     resolve_device,
     resolve_precision,
+    shared_copies,
 )
 from skmmrr.core.kinds import Array, Lacking, Maybe, Weights, record, require
 from skmmrr.core.places import PlaceDetector
@@ -40,7 +41,7 @@ from skmmrr.mmrr.backbones import BACKBONES
 from skmmrr.mmrr.levels import check_levels, level_quadrature
 from skmmrr.mmrr.masking import MASKS
 from skmmrr.mmrr.phases import training_phases
-from skmmrr.mmrr.scoring import LevelPasses, Pass
+from skmmrr.mmrr.scoring import ElementErrors, LevelLosses, LevelPasses, Pass
 from skmmrr.mmrr.spec import PHASES, Backbone, MMRRSpec, resolve_spec
 from skmmrr.options import FeatureMaps, Network, Training
 from skmmrr.representation import ImageShape, Samples
@@ -599,6 +600,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     def _error_grid(self, X: NDArray[Any]) -> Tensor:
         """Weighted errors of every position as the networks see samples, (n, ...) of float64."""
         errors = self._element_errors(X, ["refined"], self._quadrature())["refined"]
+        return self._grid(errors, X)
+
+    def _grid(self, errors: Tensor, X: NDArray[Any]) -> Tensor:
         factors, weights = torch.from_numpy(self._factors(X)), self._weights()
         errors = errors * factors[:, None] if weights is None else errors * weights
         return self.spec_.representation.to_grid(errors)
@@ -610,16 +614,19 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         rule: tuple[NDArray[np.float64], NDArray[np.float64]],
     ) -> dict[str, Tensor]:
         """Errors over the levels of every element of some outputs, (n, n_elements) of float64."""
-        levels, quadrature = rule
-        weights = torch.from_numpy(quadrature) / len(self.network_)
+        errors = self._element_sums(len(X), outputs, rule)
+        for one in self._passes(self._rows(X), rule[0]):
+            errors.add(one)
+        return errors.means
+
+    def _element_sums(
+        self,
+        n_samples: int,
+        outputs: Sequence[str],
+        rule: tuple[NDArray[np.float64], NDArray[np.float64]],
+    ) -> ElementErrors:
         representation = self.spec_.representation
-        size = len(X), math.prod(representation.shape)
-        errors = {name: torch.zeros(size, dtype=torch.float64) for name in outputs}
-        for one in self._passes(self._rows(X), levels):
-            for name, total in errors.items():
-                error = representation.features_last(one.error(name)).to("cpu", torch.float64)
-                total[one.samples] += torch.tensordot(weights[one.levels], error, ([0], [1]))
-        return errors
+        return ElementErrors(n_samples, outputs, len(self.network_), rule[1], representation)
 
     def explain(self, X: ArrayLike, levels: ArrayLike | None = None, *, member: int = 0) -> Bunch:
         """Return the intermediate results of all stages, for plots and for understanding.
@@ -668,8 +675,28 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
     def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
         if self._scores_places():
             return self._grid_scores(self._grids(X))
+        return self._mean_scores(self._level_losses(X))
+
+    def _mean_scores(self, losses: NDArray[np.float64]) -> NDArray[np.float64]:
         # Not a matrix product: BLAS rounds a row by its place, which tips samples on the threshold.
-        return -(self._level_losses(X) * self._quadrature()[1]).sum(axis=1)
+        return -(losses * self._quadrature()[1]).sum(axis=1)
+
+    @shared_copies()
+    def _scores_and_grids(self, X: NDArray[Any]) -> tuple[NDArray[np.float64], list[Tensor]]:
+        if self._scores_places():
+            return super()._scores_and_grids(X)
+        rule, scores, grids = self._quadrature(), [], []
+        for block in self._blocks(X):
+            rows = self._rows(X[block])
+            losses = self._level_sums(len(rows), ["refined"], rule[0])
+            errors = self._element_sums(len(rows), ["refined"], rule)
+            for one in self._passes(rows, rule[0]):
+                losses.add(one)
+                errors.add(one)
+            adjusted = losses.means()["refined"] * self._factors(X[block])[:, None]
+            scores.append(self._mean_scores(adjusted))
+            grids.append(self._grid(errors.means["refined"], X[block]))
+        return np.concatenate(scores), grids
 
     def _scores_places(self) -> bool:
         return self._top_share() < 1  # the mean of all is that of the losses
@@ -686,15 +713,16 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         noise_seed: int | None = None,
     ) -> dict[str, NDArray[np.float64]]:
         """Losses of shape (n_samples, n_levels) of some outputs among the stages."""
-        losses = {name: np.zeros((len(rows), len(levels))) for name in outputs}
-        weights = self._weights()
+        losses = self._level_sums(len(rows), outputs, levels)
         for one in self._passes(rows, levels, noise_seed=noise_seed):
-            for name, total in losses.items():
-                error = one.error(name).flatten(2)
-                error = error if weights is None else error * weights.to(error.device)
-                mean = error.mean(dim=2, dtype=torch.float64)
-                total[one.samples, one.levels] += mean.cpu().numpy()
-        return {name: total / len(self.network_) for name, total in losses.items()}
+            losses.add(one)
+        return losses.means()
+
+    def _level_sums(
+        self, n_samples: int, outputs: Sequence[str], levels: NDArray[np.float64]
+    ) -> LevelLosses:
+        models = len(self.network_)
+        return LevelLosses(n_samples, len(levels), outputs, models, self._weights())
 
     def _passes(
         self,

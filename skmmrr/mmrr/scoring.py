@@ -1,5 +1,9 @@
-"""Runs fitted models over samples and levels, in chunks of one constant shape."""
+"""Runs fitted models over samples and levels, in chunks of one constant shape.
 
+:class:`LevelPasses` makes the passes, :class:`LevelLosses` and :class:`ElementErrors` sum them up.
+"""
+
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +18,7 @@ from skmmrr.core.seeds import member_key, torch_generator
 from skmmrr.mmrr.masking import split_missing
 from skmmrr.mmrr.model import Draws, Encoded, MMRRModel, Stages
 from skmmrr.mmrr.score import squared_error
-from skmmrr.representation import Samples
+from skmmrr.representation import Representation, Samples
 
 # Passes whose samples are encoded in one go: one by one these calls are too small.
 ENCODED = 4
@@ -158,3 +162,75 @@ def pass_shape(size: int, n_levels: int, device: torch.device) -> tuple[int, int
     """Samples of so many elements, and levels, of one pass."""
     width = min(n_levels, max(1, elements_per_chunk(device) // size))
     return rows_per_chunk(size, device, width), width
+
+
+class LevelLosses:
+    """Errors of every sample at every level, means over its elements.
+
+    Parameters
+    ----------
+    n_samples, n_levels : int
+    outputs : sequence of str
+        Names of stages.
+    n_models : int
+    weights : Tensor or None
+        Of the errors of each element; None counts all alike.
+    """
+
+    def __init__(
+        self,
+        n_samples: int,
+        n_levels: int,
+        outputs: Sequence[str],
+        n_models: int,
+        weights: Tensor | None,
+    ) -> None:
+        self._totals = {name: np.zeros((n_samples, n_levels)) for name in outputs}
+        self._n_models, self._weights = n_models, weights
+
+    def add(self, one: Pass) -> None:
+        """Take a pass into account."""
+        for name, total in self._totals.items():
+            error = one.error(name).flatten(2)
+            error = error if self._weights is None else error * self._weights.to(error.device)
+            mean = error.mean(dim=2, dtype=torch.float64)
+            total[one.samples, one.levels] += mean.cpu().numpy()
+
+    def means(self) -> dict[str, NDArray[np.float64]]:
+        """Over the models, of shape (n_samples, n_levels)."""
+        return {name: total / self._n_models for name, total in self._totals.items()}
+
+
+class ElementErrors:
+    """Errors of every element of every sample, means over the levels and the models.
+
+    Parameters
+    ----------
+    n_samples : int
+    outputs : sequence of str
+        Names of stages.
+    n_models : int
+    quadrature : ndarray of shape (n_levels,)
+        Weights of the levels.
+    representation : Representation
+    """
+
+    def __init__(
+        self,
+        n_samples: int,
+        outputs: Sequence[str],
+        n_models: int,
+        quadrature: NDArray[np.float64],
+        representation: Representation,
+    ) -> None:
+        size = n_samples, math.prod(representation.shape)
+        self.means = {name: torch.zeros(size, dtype=torch.float64) for name in outputs}
+        self._weights = torch.from_numpy(quadrature) / n_models
+        self._representation = representation
+
+    def add(self, one: Pass) -> None:
+        """Take a pass into account."""
+        weights = self._weights[one.levels]
+        for name, total in self.means.items():
+            error = self._representation.features_last(one.error(name)).to("cpu", torch.float64)
+            total[one.samples] += torch.tensordot(weights, error, ([0], [1]))

@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 import skmmrr
 from skmmrr import MMRRDetector, Network, PAPER_32x32, PAPER_256x256, Training
 from skmmrr.mmrr.levels import level_quadrature
+from skmmrr.mmrr.scoring import LevelPasses
 
 QUICK = dict(n_levels=3, max_iter=2, network=Network(width=8), random_state=0)
 
@@ -249,6 +250,32 @@ def test_without_a_seed_refits_differ_but_scores_repeat(vectors):
     scores = detector.fit(vectors).score_samples(vectors)
     assert_array_equal(detector.score_samples(vectors), scores)
     assert (detector.fit(vectors).score_samples(vectors) != scores).any()
+
+
+@pytest.mark.parametrize("adjust", [True, False])
+def test_scores_and_maps_of_pixels_come_in_one_pass(image_detector, images, adjust, monkeypatch):
+    detector, passes = copy.deepcopy(image_detector).set_params(adjust=adjust), []
+    expected = detector.score_samples(images[:9]), detector.anomaly_map(images[:9])
+    original = LevelPasses.over
+
+    def over(self, samples, *rest):
+        passes.append(len(samples))
+        return original(self, samples, *rest)
+
+    monkeypatch.setattr(LevelPasses, "over", over)
+    scores, maps = detector.scores_and_maps(images[:9])
+    assert passes == [9]
+    assert_array_equal(scores, expected[0])
+    assert_array_equal(maps, expected[1])
+
+
+@pytest.mark.parametrize("n_bins", [None, 1])
+def test_scores_and_maps_of_vectors_that_lack_values(vectors, n_bins):
+    X = np.where(np.random.default_rng(1).random(vectors.shape) < 0.1, np.nan, vectors)
+    detector = MMRRDetector(4, n_bins=n_bins, max_iter=5, random_state=0).fit(X)
+    scores, maps = detector.scores_and_maps(X)
+    assert_array_equal(scores, detector.score_samples(X))
+    assert_array_equal(maps, detector.anomaly_map(X))
 
 
 def test_score_is_the_negative_mean_of_the_level_losses(image_detector, images):
