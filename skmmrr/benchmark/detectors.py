@@ -31,6 +31,8 @@ from skmmrr.benchmark._icl import ICL
 _FEW_LEVELS: dict[str, Any] = {"level_rule": "gauss-legendre", "n_levels": 8}
 _PAPER: dict[str, Any] = dict(PAPER_32x32)
 _FEATURES: dict[str, Any] = {"features": "efficientnet-lite0"}
+# For parts that lie anywhere: a larger network, for three times as long.
+_LONG: dict[str, Any] = {"network": Network(n_blocks=2), "max_iter": (11_100, 3_000)}
 _PAPER_256: dict[str, Any] = dict(PAPER_256x256)
 # The paper's mathematics in an hour of a core instead of days: a quarter of its width, half of its
 # batch, and few steps, for which the optimiser and its rate are the library's.
@@ -139,6 +141,9 @@ _DETECTORS: dict[str, Callable[[], Candidate]] = {
     "MMRR, no bins": lambda: _mmrr(ablated=", no bins", n_bins=1),
     **{f"MMRR, {what}": _ablation(what) for what in _ABLATIONS},
     "MMRR features": lambda: _mmrr("MMRR features", **_FEW_LEVELS, **_FEATURES),
+    "MMRR features, long": lambda: _mmrr(
+        "MMRR features", ", long", **_FEW_LEVELS, **_FEATURES, **_LONG
+    ),
     "MMRR, levels": _levels,
     "MMRR, paper's settings at 256x256": lambda: _mmrr(
         "MMRR, paper's settings at 256x256", **_PAPER_256

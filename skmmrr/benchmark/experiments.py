@@ -69,6 +69,7 @@ _MEASURED = {
     "cheap": "whole, 2026-11-23: docs/results/classes.md",
     "adbench": "whole, 2026-11-23 and 2026-11-27: docs/results/adbench.md",
     "adbench-novelty": "in part, 2026-11-27: docs/results/adbench_novelty.md",
+    "adbench-novelty-resampled": "in part, 2026-11-27: docs/results/adbench_novelty.md",
     "mvtec-bottle": "whole, 2026-11-23: docs/results/mvtec.md",
     "parts": "whole, 2026-11-27: docs/results/parts.md",
     "table-4": 'by "MMRR, 8 nodes", seed 0, 2026-11-23: docs/results/classes.md',
