@@ -145,10 +145,10 @@ def tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
     found = {}
     for (data, protocol, epochs), part in rows.groupby(["data", "protocol", "epochs"]):
         aupr = part.pivot_table("aupr", "method", "class").loc[list(_METHODS)]
-        aupr["mean"] = aupr.mean(axis=1)
-        aupr["published mean of ten"] = [
-            published_mean(_SOURCE, _PUBLISHED[data], m) for m in _METHODS.values()
-        ]
+        mean = aupr.mean(axis=1)
+        printed = [published_mean(_SOURCE, _PUBLISHED[data], m) for m in _METHODS.values()]
+        aupr.insert(0, "mean", mean)
+        aupr.insert(1, "published mean of ten", printed)
         means = -part.pivot_table(["mean_normal", "mean_anomalous"], "class", "method")
         probability = pd.DataFrame(
             {
@@ -158,7 +158,7 @@ def tables(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
             }
         )
         name = f"{data}_{protocol}_{epochs}"
-        found[f"{name}_aupr"] = aupr.map("{:.4f}".format)
+        found[f"{name}_aupr"] = aupr.map("{:.3f}".format)
         found[f"{name}_probability"] = probability.map("{:.3f}".format)
     return found
 
