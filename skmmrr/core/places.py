@@ -27,7 +27,7 @@ class PlaceDetector(BaseDetector):
     Notes
     -----
     Its constructor has the parameters `features`, `top_share` and `device`, its fit learns
-    `extractor_`; a subclass adds ``_error_grid``, ``_maps``, ``_scores_places`` and ``_holds_out``.
+    `extractor_`; a subclass adds ``_error_grid``, ``_maps`` and ``_holds_out``.
     """
 
     top_share: float | None
@@ -41,10 +41,6 @@ class PlaceDetector(BaseDetector):
     @abstractmethod
     def _maps(self, grid: Tensor, X: NDArray[Any]) -> Tensor:
         """A grid at the size of the samples."""
-
-    @abstractmethod
-    def _scores_places(self) -> bool:
-        """Whether the score is that of a grid; it has another way else."""
 
     @abstractmethod
     def _holds_out(self) -> bool:
