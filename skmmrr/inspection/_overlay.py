@@ -23,6 +23,10 @@ _COLOURS = np.array(
         (252, 255, 164, 210),
     ]
 )
+_ALONG = np.linspace(0, len(_COLOURS) - 1, 1024)
+_SHADES = np.stack(
+    [np.interp(_ALONG, range(len(_COLOURS)), channel) for channel in _COLOURS.T], axis=-1
+).astype(np.uint8)
 _SATURATION = 2.0  # times the highest usual value
 
 
@@ -58,10 +62,13 @@ def abnormal_boxes(
     [(1, 2, 6, 4)]
     """
     low, high = thresholds
-    labels, n_regions = ndimage.label(anomaly_map > low, np.ones((3, 3)))
-    regions = np.arange(1, n_regions + 1)
-    peaks = ndimage.maximum(anomaly_map, labels, regions)
-    sums = ndimage.sum_labels(anomaly_map, labels, regions)
+    above = anomaly_map > low
+    labels, n_regions = ndimage.label(above, np.ones((3, 3)))
+    if not n_regions:
+        return []
+    regions, values, region_of = np.arange(1, n_regions + 1), anomaly_map[above], labels[above]
+    peaks = ndimage.maximum(values, region_of, regions)
+    sums = ndimage.sum_labels(values, region_of, regions)
     slices = ndimage.find_objects(labels)
     ranked = [i for i in np.argsort(-sums, kind="stable") if peaks[i] > high]
     found = [slices[i] for i in ranked[:most]]
@@ -95,9 +102,7 @@ def heat(anomaly_map: NDArray[np.floating], thresholds: tuple[float, float]) -> 
     low, high = thresholds
     span = max(_SATURATION * high - low, np.finfo(float).tiny)
     share = np.clip((anomaly_map - low) / span, 0, 1)
-    stops = np.linspace(0, 1, len(_COLOURS))
-    channels = [np.interp(share, stops, channel) for channel in _COLOURS.T]
-    return Image.fromarray(np.stack(channels, axis=-1).astype(np.uint8))
+    return Image.fromarray(_SHADES[(share * (len(_SHADES) - 1)).round().astype(np.intp)])
 
 
 def draw_overlay(
