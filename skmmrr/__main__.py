@@ -110,8 +110,7 @@ def _add_fit(commands: _Commands) -> None:
         choices=_DETECTORS,
         metavar="NAME",
         help=f"{', '.join(_DETECTORS)} (default mmrr-features if the extra 'backbones' is "
-        "installed, else mmrr); take patch-1-nn for a fit in seconds, and for parts that lie "
-        "anywhere in the picture",
+        "installed, else mmrr); take patch-1-nn for a fit in seconds",
     )
     _add_size(fit, "; with --tile, pictures keep their own size by default")
     fit.add_argument(

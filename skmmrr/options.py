@@ -31,13 +31,13 @@ class Network(BaseEstimator):
     Parameters
     ----------
     width : int, default=None
-        Channels of every feature map, or hidden features; of MLSAD the most of a layer. None: 32
-        for "unet", 128 for "map-unet"; for "mlp" 256 on images and 128 on vectors; 128 for MLSAD.
+        Channels of every feature map, or hidden units; for MLSAD those of the widest layer. None:
+        32 for "unet", 128 for "map-unet"; for "mlp" 256 on images, 128 on vectors; 128 for MLSAD.
     n_blocks : int, default=None
-        Residual blocks: of a U-Net per resolution, down and up; of a perceptron, and of a detector
-        of MLSAD, in all. None: 1.
+        Number of residual blocks: per resolution, down and up, for a U-Net; in total for a
+        perceptron and for an MLSAD detector. None: 1.
     n_resolutions : int, default=None
-        Of MMRR alone. Resolutions of the U-Net, each half the one before. None: down to about 2x2,
+        MMRR only. Resolutions of the U-Net, each half the one before. None: down to about 2x2,
         at most 4, of "map-unet" at most 3. Perceptrons do not use it.
 
     Examples
@@ -84,16 +84,16 @@ class Training(BaseEstimator):
     level_power : float, default=None
         Of MMRR alone. In training, levels are drawn as ``u ** level_power`` with u from U(0, 1).
         The paper's are uniform, 1.0; higher values draw low levels more often, which U-Nets
-        learn late. None: 3.0 for "unet" with fewer than 1,000 steps of the restoration, else 1.0.
+        learn late. None: 3.0 for U-Nets with fewer than 1,000 steps of the restoration, else 1.0.
     levels_per_sample : int, default=None
         Of MMRR alone. Levels at which a training step sees each sample of the batch; embedding and
         mask logits are computed once for all of them. The paper has 1. None: 4.
     checkpoint : path-like, default=None
-        A file for long fits. The training is saved there at validations, once a minute at most, and
-        the file deleted in the end. After a crash, or Ctrl-C, start the same fit again, with the
-        same data and an int as `random_state`: it goes on there, and on a CPU ends in the same
-        weights to the bit. The file of another fit is refused. Files of detectors do not have this
-        parameter.
+        Checkpoint file for long fits. Training state is saved to it after validations, at most
+        once a minute, and the file is deleted at the end. After a crash, or Ctrl-C, run the same
+        fit again, with the same data and an int as `random_state`: it resumes there, and on a CPU
+        ends with bit-identical weights. The checkpoint of another fit is refused. Saved detectors
+        do not keep this parameter.
 
     Examples
     --------
@@ -164,8 +164,8 @@ class FeatureMaps(BaseEstimator):
         oblong for named convolutional networks, square for others. **Defects and objects outside
         the frame are not detected.** Anomaly maps are in the coordinates of the original pictures,
         and 0 there. None: where pictures are square and parts do not lie alike, but do once they
-        are aligned. Set it to False where a part at another angle or place is a defect, or where
-        the background counts.
+        are aligned; they must be longer than wide. Set it to False where a part at another angle or
+        place is a defect, or where the background counts.
 
     Examples
     --------

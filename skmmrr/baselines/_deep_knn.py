@@ -56,8 +56,8 @@ class DeepKNNDetector(PlaceDetector):
         Whether features are compared place by place. Channels are standardised, and clipped at
         five standard deviations.
     bank_size : int, default=10000
-        At most so many patches of the training pictures are kept: a coreset, chosen greedily by
-        farthest point.
+        Maximum number of patches kept from the training pictures: a coreset, chosen greedily by
+        farthest-point sampling.
     top_share : float, default=None
         Share of the places of a picture, the farthest, whose mean distance is its score. None:
         0.02. May be set after fit. Only patches use it.
@@ -76,8 +76,8 @@ class DeepKNNDetector(PlaceDetector):
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
     validation_fraction : float, default=0.05
-        Share of the training samples that are not fitted where `contamination` is "auto"; they set
-        the threshold with the others.
+        Share of the training samples that are left out of the fit where `contamination` is "auto".
+        The threshold is set by these and by the others, each scored without itself.
     contamination : "auto", float or None, default="auto"
         Share of normal samples that are flagged: the threshold is that quantile of the scores of
         the training samples, each scored without itself, as it is by ``predict`` too. A float in

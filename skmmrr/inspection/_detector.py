@@ -83,7 +83,7 @@ def _has_maps(self: Any) -> bool:
 
 
 class PictureDetector(BaseDetector):
-    """A detector for pictures on disk, of a region of interest, whole or in tiles.
+    """A detector for pictures on disk, whole or in tiles, optionally in a region of interest.
 
     Wraps a detector of images. Pictures are read some at a time, so that a folder may exceed the
     memory. Some of them are held out, and determine which scores and which values of anomaly maps

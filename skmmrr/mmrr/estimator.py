@@ -54,8 +54,8 @@ _ADJUSTING: tuple[str, int] = ("gauss-legendre", 8)  # levels that say what erro
 class MMRRDetector(PlaceDetector, NetworkDetector):
     r"""Multi-Level Masking and Restoration with Refinement, an anomaly detector.
 
-    Learns from normal samples to restore them from what a learned mask leaves of them, at every
-    masking level from nothing to everything. Abnormal samples are restored worse; a second network
+    Learns to restore normal samples from what a learned mask leaves visible, at every masking
+    level from nothing to everything. Abnormal samples are restored worse; a second network
     subtracts the error that is predictable in any sample. No level is singled out: the anomaly
     score is the mean of the remaining squared error over all of them, so there is no tuning on
     labelled anomalies [1]_. Errors of images are taken relative to those of normal images of
@@ -81,8 +81,9 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         ``score_samples`` follows, and ``predict`` requires :meth:`calibrate`.
     level_rule : {"uniform", "gauss-legendre"}, default="uniform"
         "uniform" is the paper's grid of `n_levels` (at least 2) from 0 to 1. "gauss-legendre" takes
-        `n_levels` (at least 1) quadrature nodes and the two ends, weighted so that few passes
-        rank like many: 8 for 60, at a fifth of the time. May be set after fit.
+        `n_levels` (at least 1) quadrature nodes and the two ends, weighted so that few levels
+        rank samples as many do: 8 nodes instead of 60 levels, in a fifth of the time. May be set
+        after fit.
     refine : bool, default=True
         Whether to train and use the refinement network. May be set to False after fit.
     adjust : bool, default=True
@@ -137,12 +138,13 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         Shape of the images whose pixels the rows of a two-dimensional X are. None takes the
         shape of X with three or four dimensions, and vectors of X with two.
     n_bins : int, default=None
-        Of each feature of vectors, at most: with more than 1, the networks see in place of a
-        feature its bins, which have the same number of training samples: each is -1 below, 1
-        above and linear inside (a piecewise linear encoding). Small differences count then where
-        values are dense. 1 restores the features themselves, as in the paper; it detects better
-        where anomalies are among the training samples. None: 8 for vectors of at most 2,048
-        features, 1 for longer ones. Images and `features` have no bins.
+        Maximum number of bins per feature of vectors. With more than 1, the networks see a
+        piecewise linear encoding of each feature: one value per bin, -1 if the feature is below
+        the bin, 1 if above, and linear in between. Bins hold equal numbers of training samples,
+        so that small differences count where values are dense. 1 restores the features
+        themselves, as in the paper; it detects better if the training samples contain anomalies.
+        None: 8 for vectors of at most 2,048 features, 1 for longer ones. Images and `features`
+        have no bins.
     network : Network, default=None
         Sizes of the networks; see :class:`skmmrr.Network`. None chooses from the data.
     training : Training, default=None
@@ -163,9 +165,10 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         samples that train, but at least 300 and at most 1500; for "mlp" on images half of that
         number, but at least 500 and at most 3000, and 300 for the refinement; for vectors 20
         per feature, and in bins half of the number of samples besides, but at least 150 and at
-        most 1000; for "map-unet" 3700, and 1000 for the refinement, or a fifth of both where the
-        mean map explains four fifths of the variance, as of parts that all lie and look alike. It
-        decides what None means for the learning rate and the level power of `training`.
+        most 1000, in bins 50 for the refinement; for "map-unet" 3700, and 1000 for the refinement,
+        or a fifth of both where the mean map explains four fifths of the variance, as of parts that
+        all lie and look alike. It decides what None means for the learning rate and the level power
+        of `training`.
     validation_fraction : float, default=0.05
         Share of the training samples that is held out, to select the best weights.
     contamination : "auto", float or None, default="auto"
