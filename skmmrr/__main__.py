@@ -21,10 +21,16 @@ from skmmrr.benchmark.detectors import command_name
 from skmmrr.core.devices import resolve_device
 from skmmrr.core.files import write_atomically
 from skmmrr.datasets import save_washers
-from skmmrr.datasets._images import read_image
+from skmmrr.datasets._images import pictures_in, read_image
 from skmmrr.inspection import Finding, PictureDetector, training_pictures
 from skmmrr.inspection._evaluation import COLUMNS, Evaluation, Labels
-from skmmrr.inspection._folder import inspect_for, inspected_folder, normal_kind, readable_pictures
+from skmmrr.inspection._folder import (
+    inspect_for,
+    inspected_folder,
+    is_normal,
+    normal_kind,
+    readable_pictures,
+)
 from skmmrr.inspection._names import printable, table_cell
 from skmmrr.inspection._outputs import check_output, check_output_folder
 from skmmrr.inspection._overlay import Box, draw_overlay, save_overlay, scale_boxes
@@ -44,7 +50,8 @@ examples:
   %(prog)s score parts.safetensors new_parts --csv scores.csv --report report.html
   %(prog)s evaluate parts.safetensors parts
   %(prog)s compare parts
-  %(prog)s export parts.safetensors --out parts.onnx
+  %(prog)s fit parts --out parts_mmrr.safetensors
+  %(prog)s export parts_mmrr.safetensors --out parts.onnx
 """
 
 _Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -75,7 +82,7 @@ def main() -> None:
     export = commands.add_parser(
         "export",
         help="write a model as ONNX",
-        description="Write a model as an ONNX graph, which scores without Python.",
+        description="Write a model of MMRR as an ONNX graph, which scores without Python.",
     )
     export.add_argument("model", type=Path, help="model file written by fit")
     export.add_argument(
@@ -99,7 +106,8 @@ def _add_fit(commands: _Commands) -> None:
         "fit",
         help="learn a folder of good pictures",
         description="Learn good pictures from a folder and its subfolders; in a folder of MVTec "
-        "AD's layout, from train/good. A quarter of them is held out of training and sets the "
+        "AD's layout, from train/good; if subfolders are called good, normal or ok, from these "
+        "alone. A quarter of them is held out of training and sets the "
         "thresholds. Unreadable files are reported and skipped. Ctrl-C ends the training; the best "
         "weights so far are kept.",
     )
@@ -252,6 +260,7 @@ def _fit(arguments: argparse.Namespace) -> None:
     paths, skipped = training_pictures(arguments.folder, model.mode, model.verbose)
     _report_skipped(skipped)
     _check_any(paths, arguments.folder)
+    _report_learned(arguments.folder, paths, skipped)
     start = time.perf_counter()
     model.fit(paths)
     model.save(arguments.out)
@@ -318,7 +327,7 @@ def _score(arguments: argparse.Namespace) -> None:
     else:
         print(text, end="")
     if page is not None:
-        page.write(findings, arguments.report, normal=arguments.normal)
+        page.write(findings, arguments.report)
     abnormal = sum(finding.abnormal for finding in read)
     print(f"{abnormal} of {len(read)} pictures are abnormal.", file=sys.stderr)
 
@@ -342,7 +351,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         writer.writerows({**row, "kind": table_cell(row["kind"])} for row in rows)
         write_atomically(arguments.csv, text.getvalue().encode())
     if page is not None:
-        page.write(findings, arguments.report, normal=labels.normal)
+        page.write(findings, arguments.report)
 
 
 def _loaded(path: Path, device: str | None) -> PictureDetector:
@@ -379,7 +388,7 @@ def _page(model: PictureDetector, arguments: argparse.Namespace) -> Page | None:
     if arguments.report is None:
         return None
     _report_missing_maps(model, "The report will not show where pictures are abnormal.")
-    return Page(model, arguments.folder)
+    return Page(model, arguments.folder, arguments.normal)
 
 
 class _Overlays:
@@ -442,12 +451,12 @@ def _compare(arguments: argparse.Namespace) -> None:
     paths, skipped = readable_pictures(arguments.folder, verbose=verbose)
     _report_skipped(skipped)
     _check_any(paths, arguments.folder)
-    kinds = [path.parent.name for path in paths]
+    kinds = [path.parent.relative_to(arguments.folder).as_posix() for path in paths]
     normal, y = normal_kind(kinds, arguments.normal), None
     if normal is None:
         print("No folder is called good, normal or ok, or named by --normal: all count as normal.")
-    elif len(set(kinds)) > 1:
-        y = np.array(kinds) != normal
+    elif not all(is_normal(kind, normal) for kind in kinds):
+        y = np.array([not is_normal(kind, normal) for kind in kinds])
     images = LoadImages(size).transform(paths)
     table = compare(images, y, arguments.detectors, verbose=verbose)
     print(table.round(3).to_string())
@@ -456,8 +465,13 @@ def _compare(arguments: argparse.Namespace) -> None:
 def _export(model: Path, out: Path) -> None:
     check_output("--out", out, "ONNX model")
     pictures = _loaded(model, None)
+    if pictures.roi is not None:
+        raise ValueError(
+            "The graph would score what is outside the region of interest too. Export a model "
+            "that was fitted without --roi, on pictures that are cut to that region."
+        )
     detector = pictures.detector_  # a picture is abnormal if any of its tiles is
-    detector.offset_, detector.threshold_params_ = pictures.offset_, pictures.threshold_params_
+    detector.offset_, detector.threshold_params_ = pictures.offset_, detector._score_params()
     export_onnx(detector, out)
     print(f"Written to {printable(out)}.")
 
@@ -475,6 +489,14 @@ def _report_missing_maps(model: PictureDetector, consequence: str) -> None:
     if not hasattr(model, "anomaly_map"):
         name = type(model.detector).__name__
         print(f"{name} has no anomaly maps. {consequence}", file=sys.stderr)
+
+
+def _report_learned(folder: Path, paths: Sequence[Path], skipped: Sequence[Finding]) -> None:
+    """Say which pictures are learned, where others are left out."""
+    looked_at = {path.parent for path in (*paths, *(finding.path for finding in skipped))}
+    if any(path.parent not in looked_at for path in pictures_in(folder, "**/*")):
+        places = sorted({printable(path.parent) for path in paths})
+        print(f"Learning the pictures in {', '.join(places)} alone.", file=sys.stderr)
 
 
 def _report_skipped(skipped: Sequence[Finding]) -> None:

@@ -40,8 +40,9 @@ def load(
     limits : mapping of str to int, default=None
         Higher limits than the usual ones, for files that you trust: "bytes", of the file (2**31);
         "characters", of the JSON in it (2**24); "n_levels", masking levels of a score (1000);
-        "input_size", to which a pretrained network's images are resized (1024); "pixels", to which
-        pictures are resized (2**24), and "tiles_per_pixel", that cover each of these (100).
+        "input_size", to which a pretrained network's images are resized (1024); "places" of its
+        feature maps (2**16); "pixels", to which pictures are resized (2**24), and
+        "tiles_per_pixel", that cover each of these (100).
 
     Returns
     -------

@@ -90,7 +90,10 @@ def export_onnx(detector: MMRRDetector, path: str | os.PathLike[str]) -> None:
     True
     """
     if not isinstance(detector, MMRRDetector):
-        raise TypeError(f"export_onnx takes an MMRRDetector. Got a {type(detector).__name__}.")
+        raise TypeError(
+            "export_onnx takes an MMRRDetector; skmmrr fit makes one by --detector mmrr-features, "
+            f"mmrr or mmrr-8-nodes. Got a {type(detector).__name__}."
+        )
     check_is_fitted(detector)
     detector._check_threshold()
     extractor = detector.extractor_

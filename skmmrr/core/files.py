@@ -56,6 +56,7 @@ LIMITS = {
     "characters": 2**24,
     "n_levels": 1000,
     "input_size": 1024,
+    "places": 2**16,
     "pixels": 2**24,
     "tiles_per_pixel": 100,
 }
@@ -386,7 +387,10 @@ def _check_format(metadata: Mapping[str, str]) -> None:
         raise SavedFileError("it is a safetensors file of something else")
     version = metadata.get("version")
     if version != str(VERSION):
-        raise SavedFileError(f"it has the version {version} and this skmmrr reads {VERSION}")
+        raise SavedFileError(
+            f"it has the version {version} and this skmmrr reads {VERSION}; a newer skmmrr may "
+            "read it"
+        )
 
 
 def _parse(text: str) -> Any:

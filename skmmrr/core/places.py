@@ -121,7 +121,10 @@ class PlaceDetector(BaseDetector):
 
     def _costs(self) -> dict[str, Any]:
         extractor = getattr(self, "extractor_", None)  # a file may have one that is not fitted
-        return {"input_size": None if extractor is None else extractor.input_size}
+        if extractor is None:
+            return {}
+        (height, width, _), grid = extractor.map_shape or (1, 1, 1), extractor.grid or 1
+        return {"input_size": extractor.input_size, "places": max(height * width, grid**2)}
 
     def _device(self) -> torch.device:
         return resolve_device(self.device, type(self).__name__)

@@ -308,12 +308,16 @@ def find_masks(folder: Path, abnormal: Sequence[Path]) -> dict[Path, Path]:
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.bool]:
-    """A mask at a size; a pixel is abnormal if any part of it is: small defects must not vanish."""
+    """A mask at a size, in which small defects do not vanish."""
     image, _ = _open(path)
     if image.mode not in ("1", "L", "F") and not image.mode.startswith("I"):
         image = image.convert("RGB")
     mask = np.asarray(image) != 0
-    mask = mask.any(axis=2) if mask.ndim == 3 else mask
+    return resize_mask(mask.any(axis=2) if mask.ndim == 3 else mask, size)
+
+
+def resize_mask(mask: NDArray[np.bool], size: tuple[int, ...]) -> NDArray[np.bool]:
+    """A mask at another size, true wherever any part of a pixel is."""
     scales = list(zip(mask.shape, size, strict=True))
     resized = mask[np.ix_(*(np.arange(new) * old // new for old, new in scales))]
     places = zip(np.nonzero(mask), scales, strict=True)

@@ -132,6 +132,12 @@ class FeatureExtractor:
         """
         options = options or FeatureMaps()
         network, places = None, maps and options.grid != 1
+        if options.grid is not None and not isinstance(features, str | nn.Module):
+            raise ValueError(
+                f"The parameter 'feature_maps.grid' of {owner} brings maps of a network to a "
+                f"grid. Got {options.grid} for features={shown(features)}: return such maps from "
+                "the callable, and set grid=None."
+            )
         if isinstance(features, str | nn.Module):
             if isinstance(features, str):
                 _check_pictures(features, image_shape, X.shape[1], owner)
@@ -155,7 +161,13 @@ class FeatureExtractor:
             align=options.align,
             network=network,
         )
-        made.shape = made._found_shape(X[:1], owner)
+        try:
+            made.shape = made._found_shape(X[:1], owner)
+        except RuntimeError as error:  # of torch
+            raise ValueError(
+                f"The network of {owner} cannot take pictures of this size. Set "
+                f"feature_maps.input_size. {error}"
+            ) from error
         made._check_turns(owner)
         return made
 

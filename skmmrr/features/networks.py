@@ -156,6 +156,11 @@ class _LiteStages(nn.Module):
         super().__init__()
         strides = [block._depthwise_conv.stride[0] for block in network._blocks]
         ends = [i - 1 for i, stride in enumerate(strides) if i and stride > 1] + [len(strides) - 1]
+        if not all(0 <= stage < len(ends) for stage in stages):
+            raise ValueError(
+                "The parameter 'feature_maps.stages' must be among 0 to "
+                f"{len(ends) - 1} for 'efficientnet-lite0'. Got {stages}."
+            )
         self.kept = [ends[stage] for stage in stages]
         self.network = network
         self.network._blocks = network._blocks[: max(self.kept) + 1]

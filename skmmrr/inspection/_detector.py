@@ -1,5 +1,6 @@
 """A detector of pictures on disk: how they are read, cut and masked, and what maps are usual."""
 
+import hashlib
 import math
 import os
 import tempfile
@@ -10,7 +11,6 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 from sklearn.base import clone
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
@@ -34,7 +34,7 @@ from skmmrr.core.kinds import (
 from skmmrr.core.seeds import draw_seed, numpy_generator
 from skmmrr.core.top_share import mean_of_top
 from skmmrr.core.validation import check_integer, check_real
-from skmmrr.datasets._images import check_size_and_mode, read_image
+from skmmrr.datasets._images import check_size_and_mode, read_image, resize_mask
 from skmmrr.inspection._tiles import Blend, Place, tile_places
 from skmmrr.preprocessing import check_paths
 
@@ -275,6 +275,11 @@ class PictureDetector(BaseDetector):
 
     def _check_params(self) -> None:
         owner = type(self).__name__
+        if self.contamination is None and self.false_positive_rate is None:
+            raise ValueError(
+                f"{owner} with contamination=None has no rule for its threshold. Set "
+                "false_positive_rate, or contamination."
+            )
         if not isinstance(self.detector, BaseDetector):
             raise TypeError(
                 f"The parameter 'detector' of {owner} must be a detector of skmmrr. Got "
@@ -309,16 +314,18 @@ class PictureDetector(BaseDetector):
 
     def _learned_samples(self, paths: Sequence[Path], seed: int) -> NDArray[np.uint8]:
         """Pictures or drawn tiles, in a temporary file that is mapped into memory."""
-        drawn, per_picture = numpy_generator(seed, "tiles"), -(-self.max_tiles // len(paths))
+        drawn, n = numpy_generator(seed, "tiles"), len(paths)
+        shares = np.diff(np.arange(n + 1) * self.max_tiles // n)
         taken: list[tuple[tuple[int, ...], Place]] = []
         with tempfile.TemporaryFile() as file:
-            for path in tqdm(paths, "reading", disable=not self.verbose):
+            reading = tqdm(paths, "reading", disable=not self.verbose)
+            for path, share in zip(reading, shares, strict=True):
                 picture = self.read(path)
                 if not taken:
                     side = (self.tile, self.tile) if self.tile else picture.shape[:2]
                     shape = (*side, *picture.shape[2:])
                 places = self._places(picture, side, path)
-                for i in np.sort(drawn.permutation(len(places))[:per_picture]):
+                for i in np.sort(drawn.permutation(len(places))[:share]):
                     taken.append((picture.shape[:2], places[i]))
                     file.write(np.ascontiguousarray(picture[places[i]]).data)
             file.flush()
@@ -363,8 +370,7 @@ class PictureDetector(BaseDetector):
         """The region of interest in a picture of a shape."""
         if self.roi is None:
             return np.broadcast_to(True, shape)
-        roi, (height, width) = Image.fromarray(np.asarray(self.roi) != 0), shape
-        return np.asarray(roi.resize((width, height), Image.Resampling.NEAREST))
+        return resize_mask(np.asarray(self.roi) != 0, shape)
 
     def _colour(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What pixels outside of the region of interest have."""
@@ -419,10 +425,21 @@ class PictureDetector(BaseDetector):
         judged : Judged, ValueError or OSError
             Score and map; the error of a file that cannot be read.
         """
+        judged = self._judge_in_turn(paths, maps)
+        return iter(tqdm(judged, "scoring", len(paths), disable=not verbose))
+
+    def _judge_in_turn(
+        self, paths: Sequence[Path], maps: bool
+    ) -> Iterator[tuple[Path, Judged | ValueError | OSError]]:
+        if (self.roi is None) == hasattr(self, "fill_"):
+            raise ValueError(
+                f"The parameter 'roi' of {type(self).__name__} was set or removed after the fit, "
+                "which learns the colour outside of it. Fit again, or set it back."
+            )
         side = self.detector_.image_shape_[:2]
         most = max(1, min(_SAMPLES_AT_A_TIME, _ELEMENTS_AT_A_TIME // self.n_features_in_))
         waiting: list[tuple[_Canvas, Place]] = []
-        for path in tqdm(paths, "scoring", disable=not verbose):
+        for path in paths:
             try:
                 picture = self.read(path)
                 places = self._places(picture, side, path)
@@ -447,7 +464,7 @@ class PictureDetector(BaseDetector):
         if self.roi is not None:
             inside = np.stack([canvas.inside[place] for canvas, place in samples])
             maps = self.detector_.anomaly_map(X) * inside
-            share = self._score_params().get("top_share", 1.0)  # as the detector has it
+            share = self.detector_._score_params().get("top_share", 1.0)
             scores = mean_of_top(torch.from_numpy(maps), share).numpy()
         elif samples[0][0].blend is not None:
             scores, maps = self.detector_.scores_and_maps(X)
@@ -467,8 +484,15 @@ class PictureDetector(BaseDetector):
         return sample
 
     def _score_params(self) -> dict[str, Any]:
-        params: dict[str, Any] = self.detector_._score_params()
-        return params
+        roi = None if self.roi is None else np.asarray(self.roi) != 0
+        return {
+            **self.detector_._score_params(),
+            "size": None if self.size is None else str(tuple(self.size)),
+            "mode": self.mode,
+            "tile": self.tile,
+            "overlap": self.overlap,
+            "roi": None if roi is None else hashlib.sha256(roi.tobytes()).hexdigest()[:8],
+        }
 
     # Files
 

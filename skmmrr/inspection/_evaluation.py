@@ -17,6 +17,7 @@ from skmmrr.inspection._folder import (
     Finding,
     inspect_for,
     inspected_folder,
+    is_normal,
     normal_kind,
 )
 from skmmrr.metrics import aupro_score, pixel_roc_auc_score
@@ -74,13 +75,16 @@ class Labels:
                 f"No kind of pictures of {searched} is called good, normal or ok. Name the folder "
                 f"of the normal ones by --normal: one of {kinds}."
             )
-        if len(kinds) < 2:
+        if all(is_normal(kind, normal) for kind in kinds):
             raise ValueError(
                 f"{searched} has pictures of one kind, {kinds[0]!r}. Put abnormal ones into "
                 "folders beside it."
             )
-        abnormal = [path for path, kind in kind_of.items() if kind != normal]
-        return cls(searched, normal, find_masks(masks, abnormal) if masks.is_dir() else {})
+        abnormal = [path for path, kind in kind_of.items() if not is_normal(kind, normal)]
+        found = find_masks(masks, abnormal) if masks.is_dir() else {}
+        for mask in found.values():  # all can be read: else the work is lost
+            read_mask(mask, (1, 1))
+        return cls(searched, normal, found)
 
 
 class Evaluation:
@@ -115,8 +119,9 @@ class Evaluation:
     def rows(self) -> list[dict[str, object]]:
         """A row for each kind, compared with the normal one, and one for all; see ``COLUMNS``."""
         normal = self._labels.normal
-        own = {kind: [f for f in self._findings if f.kind == kind] for kind in self._kinds()}
-        good = own.pop(normal, [])
+        good = [f for f in self._findings if is_normal(f.kind, normal)]
+        kinds = [kind for kind in self._kinds() if not is_normal(kind, normal)]
+        own = {kind: [f for f in self._findings if f.kind == kind] for kind in kinds}
         rows = [self._row(kind, found, good) for kind, found in own.items()]
         everything = [f for found in own.values() for f in found]
         return [*rows, self._row(normal, [], good), self._row("all", everything, good)]

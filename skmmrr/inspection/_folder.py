@@ -60,7 +60,8 @@ def training_pictures(
     ----------
     folder : path-like
         Searched with all folders in it. Of a folder of MVTec AD's layout ``train/good`` is taken,
-        so that its defects are not learned.
+        and where some folders are called good, else normal or ok, these: defects are not
+        learned.
     mode : {"color", "grey"}, default="color"
     verbose : int, default=0
         1 shows progress.
@@ -78,14 +79,27 @@ def training_pictures(
         If there is no such folder, or no picture in it.
     """
     good = Path(folder) / "train" / "good"
-    return readable_pictures(good if good.is_dir() else Path(folder), mode, verbose)
+    if good.is_dir():
+        return readable_pictures(good, mode, verbose)
+    paths, others = _files(Path(folder))
+    normal = normal_kind([_kind(path, Path(folder)) for path in paths])
+    if normal is None:
+        return _readable(Path(folder), paths, others, mode, verbose)
+    learned = [path for path in paths if is_normal(_kind(path, Path(folder)), normal)]
+    others = [finding for finding in others if is_normal(finding.kind, normal)]
+    return _readable(Path(folder), learned, others, mode, verbose)
 
 
 def readable_pictures(
     folder: Path, mode: str = "color", verbose: int = 0
 ) -> tuple[list[Path], list[Finding]]:
     """As :func:`training_pictures`, of any folder as it is."""
-    paths, skipped = _files(folder)
+    return _readable(folder, *_files(folder), mode, verbose)
+
+
+def _readable(
+    folder: Path, paths: Sequence[Path], skipped: list[Finding], mode: str, verbose: int
+) -> tuple[list[Path], list[Finding]]:
     sound = []
     for path in tqdm(paths, "checking", disable=not verbose):
         try:
@@ -151,6 +165,7 @@ def inspect_folder(
         the memory.
     """
     check_is_fitted(detector)
+    detector._check_threshold()
     folder = inspected_folder(folder)
     paths, others = _files(folder)
     yield from others
@@ -196,12 +211,24 @@ def inspected_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def normal_kind(kinds: Sequence[str], named: str | None = None) -> str | None:
-    """The kind of the normal pictures: as named, or called good, normal or ok; None if none is."""
+    """The kind of the normal pictures: as named, or called good, normal or ok; None if none is.
+
+    Several kinds may be normal, such as "left/good" and "right/good": then it is their last name.
+    """
+    lasts = sorted({kind.split("/")[-1] for kind in kinds})
+    called = [last for name in _NORMAL for last in lasts if last.lower() == name]
+    for name in called if named is None else [named]:
+        found = {kind for kind in kinds if is_normal(kind, name)}
+        if found:
+            return found.pop() if len(found) == 1 else name
     if named is not None:
-        if named not in kinds:
-            raise ValueError(f"There is no kind {named!r} of pictures, only {sorted(set(kinds))}.")
-        return named
-    return next((k for name in _NORMAL for k in kinds if k.lower().split("/")[-1] == name), None)
+        raise ValueError(f"There is no kind {named!r} of pictures, only {sorted(set(kinds))}.")
+    return None
+
+
+def is_normal(kind: str, normal: str) -> bool:
+    """Whether a kind is that of the normal pictures, as :func:`normal_kind` has it."""
+    return normal in (kind, kind.split("/")[-1])
 
 
 _OVERLAY = "It is an overlay written by skmmrr score."

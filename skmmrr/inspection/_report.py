@@ -23,7 +23,13 @@ import skmmrr
 from skmmrr.core.files import write_atomically
 from skmmrr.datasets._images import pictures_in, read_image
 from skmmrr.inspection._detector import BULK_QUANTILE, PEAK_QUANTILE, PictureDetector
-from skmmrr.inspection._folder import Finding, inspect_for, inspected_folder, normal_kind
+from skmmrr.inspection._folder import (
+    Finding,
+    inspect_for,
+    inspected_folder,
+    is_normal,
+    normal_kind,
+)
 from skmmrr.inspection._names import printable
 from skmmrr.inspection._overlay import Box, heat, scale_boxes
 
@@ -74,9 +80,9 @@ def write_report(
     ValueError
         If no picture could be read.
     """
-    page = Page(detector, folder)
+    page = Page(detector, folder, normal)
     findings = inspect_for([page.add], detector, folder, verbose)
-    page.write(findings, path, title=title, normal=normal)
+    page.write(findings, path, title=title)
     return findings
 
 
@@ -99,10 +105,20 @@ class Page:
         Whose findings they are.
     folder : path-like
         That is searched: the more pictures it has, the smaller they are shown.
+    normal : str, default=None
+        As of :func:`write_report`.
     """
 
-    def __init__(self, detector: PictureDetector, folder: str | os.PathLike[str]) -> None:
-        n_pictures = len(pictures_in(inspected_folder(folder), "**/*"))
+    def __init__(
+        self,
+        detector: PictureDetector,
+        folder: str | os.PathLike[str],
+        normal: str | None = None,
+    ) -> None:
+        searched = inspected_folder(folder)
+        paths = pictures_in(searched, "**/*")
+        kinds = [path.parent.relative_to(searched).as_posix() for path in paths]
+        self._normal, n_pictures = normal_kind(kinds, normal), len(paths)
         self._detector, self._folder = detector, folder
         self._side = next((side for n, side in _SIDES.items() if n_pictures <= n), _LEAST_SIDE)
         self._shown: dict[Path, _Shown] = {}
@@ -129,7 +145,6 @@ class Page:
         path: str | os.PathLike[str],
         *,
         title: str | None = None,
-        normal: str | None = None,
     ) -> None:
         """Write the page, of all the findings: those of files that were skipped too."""
         detector = self._detector
@@ -137,7 +152,7 @@ class Page:
         if not ranked:
             raise ValueError("There is no picture to report on: no file could be read.")
         kinds = sorted({finding.kind for finding in ranked})
-        normal = normal_kind(kinds, normal)
+        normal = self._normal
         threshold, place = -detector.offset_, Path(path)
         axis = _Axis.of([threshold, *(f.anomaly_score for f in ranked)])
         texts = {name: _asset(f"report.{name}") for name in ("css", "js")}
@@ -241,7 +256,7 @@ def _truth(finding: Finding, normal: str | None) -> str:
     """What the kind says of a picture; nothing of those outside of all kinds."""
     if normal is None or finding.kind == "." != normal:
         return ""
-    return "normal" if finding.kind == normal else "abnormal"
+    return "normal" if is_normal(finding.kind, normal) else "abnormal"
 
 
 def _verdict(finding: Finding, normal: str | None) -> tuple[str, str]:

@@ -293,6 +293,17 @@ def test_costs_of_pictures_are_limited(change, found, tmp_path):
     skmmrr.load(good, limits={"pixels": 144, "tiles_per_pixel": 4})
 
 
+@pytest.mark.parametrize("change", [{"grid": 512}, {"shape": [512, 512, 152]}])
+def test_places_of_feature_maps_are_limited(change, tmp_path):
+    good = Path(__file__).parent / "saved" / "v1_patches.safetensors"
+    (tmp_path / "patches").write_bytes(good.read_bytes())
+    fitted = with_content(
+        tmp_path / "patches", lambda content: content["fitted"]["extractor_"].update(change)
+    )
+    with pytest.raises(SavedFileError, match="'places' is 262144, more than the limit of 65536"):
+        skmmrr.load(fitted)
+
+
 @pytest.mark.parametrize(
     ("change", "found"),
     [

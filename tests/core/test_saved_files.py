@@ -111,7 +111,7 @@ def test_a_saved_file_opens_and_scores_as_it_did(path, tmp_path):
     detector = skmmrr.load(path)
     expected = np.load(path.with_suffix(".npy"))
     test = as_taken(detector, digits()[1], tmp_path)
-    assert_allclose(detector.decision_function(test), expected, rtol=1e-3, atol=1e-5)
+    assert_allclose(detector.decision_function(test), expected, rtol=1e-3, atol=1e-4)
     assert ((detector.p_values(test) > 0) & (detector.p_values(test) <= 1)).all()
 
 

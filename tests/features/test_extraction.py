@@ -95,6 +95,16 @@ def test_a_callable_gives_maps_channels_last():
     assert_allclose(rows_of(extractor, X), (X[..., :2] / 7).reshape(5, -1), rtol=1e-3)
 
 
+def test_a_grid_is_of_networks():
+    with pytest.raises(ValueError, match="grid' of Detector brings maps of a network to a grid"):
+        fitted(pictures(), lambda X: X, FeatureMaps(grid=2))
+
+
+def test_pictures_that_are_too_small_for_a_network_are_told():
+    with pytest.raises(ValueError, match=r"cannot take pictures of this size\. Set feature_maps"):
+        fitted(pictures(size=(32, 32)), "efficientnet-lite0", FeatureMaps(input_size=8))
+
+
 def test_values_beyond_half_precision_are_its_largest():
     extractor = fitted(pictures(), lambda X: X[..., :1] * 1e6)
     assert rows_of(extractor, pictures()).max() == np.finfo(np.float16).max

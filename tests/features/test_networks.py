@@ -21,6 +21,11 @@ def test_stages_of_the_packaged_network():
     assert load_network("efficientnet-lite0", None, None, True, "Detector").input_size == 256
 
 
+def test_a_stage_that_is_not_there_is_told():
+    with pytest.raises(ValueError, match=r"stages' must be among 0 to 4 .* Got \(2, 5\)"):
+        load_network("efficientnet-lite0", 64, (2, 5), True, "Detector")
+
+
 def test_loading_does_not_touch_the_global_random_state():
     before = torch.get_rng_state()
     load_network("efficientnet-lite0", None, None, True, "Detector")

@@ -10,6 +10,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 import skmmrr
 from skmmrr import MMRRDetector, Network
@@ -85,8 +86,8 @@ def test_scores_do_not_depend_on_the_company(draw, monkeypatch):
 def test_few_tiles_of_each_picture_are_learned_if_there_are_too_many(draw):
     model = fitted(draw, shape=(40, 50, 3), tile=8, max_tiles=30)
     assert len(model.detector_.learned_) == 30
-    again = fitted(draw, shape=(40, 50, 3), tile=8, max_tiles=30)
-    assert len(again.detector_.learned_) == 30
+    again = fitted(draw, shape=(40, 50, 3), tile=8, max_tiles=20)  # of 15 pictures
+    assert len(again.detector_.learned_) == 20
 
 
 ROI = np.zeros((12, 10))
@@ -122,6 +123,33 @@ def test_tiles_outside_of_the_region_are_left_out(draw):
     assert len(model.detector_.learned_) == 15 * 5 * 2
     bad = draw("bad.png", (48, 40, 3), defect=np.s_[:, 20:])
     assert model.predict([bad]) == [1]
+
+
+def test_a_narrow_region_does_not_vanish_in_small_pictures(draw):
+    row = np.zeros((48, 40))
+    row[21] = 1
+    model = fitted(draw, shape=(48, 40, 3), tile=10, roi=row)
+    small = draw("small.png", (24, 20, 3), defect=np.s_[10:11])
+    paths = [draw("large.png", (48, 40, 3)), small, draw("other.png", (24, 20, 3))]
+    assert model.predict(paths).tolist() == [1, -1, 1]
+    assert [np.unique(one.nonzero()[0]).tolist() for one in model.anomaly_map(paths)[:2]] == [
+        [21],
+        [10],
+    ]
+
+
+@pytest.mark.parametrize("change", [{"overlap": 0.5}, {"size": (30, 30)}, {"mode": "grey"}])
+def test_the_threshold_belongs_to_how_pictures_are_read(draw, change):
+    model = fitted(draw, shape=(40, 50, 3), tile=8).set_params(**change)
+    with pytest.raises(NotFittedError, match=r"belongs to .*but its parameters are now"):
+        model.predict([draw("new.png", (40, 50, 3))])
+
+
+@pytest.mark.parametrize(("before", "after"), [(ROI, None), (None, ROI)])
+def test_a_region_that_came_or_went_after_the_fit_is_refused(draw, before, after):
+    model = fitted(draw, roi=before).set_params(roi=after)
+    with pytest.raises(ValueError, match="'roi' of PictureDetector was set or removed after"):
+        model.score_samples([draw("new.png")])
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -208,6 +236,7 @@ def test_an_altered_file_is_refused_or_a_sound_model(draw, tmp_path):
         ({"roi": ROI, "detector": KDEDetector()}, "needs a detector with anomaly maps"),
         ({"false_positive_rate": 0.01}, "Of 20 pictures, 5 are held out"),
         ({"size": 3}, "'size' of PictureDetector must be"),
+        ({"contamination": None}, "has no rule for its threshold. Set false_positive_rate"),
     ],
 )
 def test_wrong_parameters_are_told(draw, parameters, message):

@@ -104,6 +104,25 @@ def test_a_mask_that_is_missing_is_told_before_the_work(model, labelled, monkeyp
         evaluate_folder(model, labelled)
 
 
+def test_a_mask_that_cannot_be_read_is_told_before_the_work(model, labelled, monkeypatch):
+    (labelled / "ground_truth" / "spot" / "2_mask.png").write_bytes(b"no picture")
+    monkeypatch.setattr(Brightness, "_score_samples", lambda *a: pytest.fail("late"))
+    with pytest.raises(ValueError, match="2_mask"):
+        evaluate_folder(model, labelled)
+
+
+def test_several_folders_may_have_normal_pictures(model, draw, tmp_path):
+    for line in ("left", "right"):
+        for i in range(3):
+            draw(f"lines/{line}/good/{i}.png")
+            draw(f"lines/{line}/spot/{i}.png", defect=SPOT)
+    rows = by_kind(evaluate_folder(model, tmp_path / "lines"))
+    assert list(rows) == ["left/spot", "right/spot", "good", "all"]
+    assert [rows[kind]["pictures"] for kind in rows] == [3, 3, 6, 12]
+    rows = by_kind(evaluate_folder(model, tmp_path / "lines", normal="left/good"))
+    assert list(rows) == ["left/spot", "right/good", "right/spot", "left/good", "all"]
+
+
 def test_one_kind_alone_is_refused(model, labelled):
     with pytest.raises(ValueError, match="pictures of one kind"):
         evaluate_folder(model, labelled / "train")

@@ -1,5 +1,6 @@
 """Folders with everything that folders have: read if Pillow can, reported and skipped if not."""
 
+import copy
 import csv
 import errno
 import html
@@ -314,9 +315,23 @@ def test_parts_whose_pose_counts_are_neither_rotated_nor_aligned(monkeypatch, go
     assert extractor.registration is None
 
 
+def test_of_folders_a_kind_the_good_ones_are_learned(monkeypatch, good, tmp_path, capsys, rng):
+    for place in ("set/cut", "set/left/ok", "set/left/good"):
+        (tmp_path / place).mkdir(parents=True)
+        picture(rng, defect=True).save(tmp_path / place / "0.png")
+    good.rename(tmp_path / "set" / "good")
+    paths, skipped = training_pictures(tmp_path / "set")
+    assert (len(paths), skipped) == (41, [])
+    assert {path.parent.name for path in paths} == {"good"}
+    options = ["--detector", "kde", "--out", tmp_path / "m", "--quiet"]
+    run(monkeypatch, "fit", tmp_path / "set", *options)
+    assert f"Learning the pictures in {tmp_path / 'set' / 'good'}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["score", "model", "good", "--report", "r", "--normal", "goood"], "no kind 'goood'"),
         (
             ["fit", "good", "--out", "m", "--false-positive-rate", "0.01"],
             "needs at least 99 normal",
@@ -455,6 +470,17 @@ def test_export(monkeypatch, maps, tmp_path, capsys):
     with pytest.raises(SystemExit):
         run(monkeypatch, "export", tmp_path / "model", "--out", tmp_path / "model")
     assert "not of the kind 'ONNX model'" in capsys.readouterr().err
+
+
+def test_a_model_of_a_region_is_not_exported(monkeypatch, maps, good, tmp_path, capsys):
+    model = copy.deepcopy(maps).set_params(roi=np.eye(12))
+    model.fill_ = np.zeros(3)
+    model.calibrate(sorted(good.iterdir()))
+    model.save(tmp_path / "model")
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "export", tmp_path / "model", "--out", tmp_path / "model.onnx")
+    assert "outside the region of interest" in capsys.readouterr().err
+    assert not (tmp_path / "model.onnx").exists()
 
 
 @pytest.mark.parametrize(

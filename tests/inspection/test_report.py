@@ -238,7 +238,7 @@ def test_a_thousand_pictures_take_a_few_megabytes(model, draw, tmp_path, monkeyp
     for i in range(10):
         colours = Image.fromarray(rng.integers(0, 256, (24, 24, 3)).astype(np.uint8))
         colours.resize((512, 512)).save(tmp_path / "large" / f"{i}.png")
-    model.set_params(size=(24, 20))
+    model.set_params(size=(24, 20)).calibrate(sorted((tmp_path / "large").iterdir()))
     write_report(model, tmp_path / "large", tmp_path / "page.html")
     per_picture = np.mean([len(element[1]["src"]) for element in images(tmp_path / "page.html")])
     assert 1000 * per_picture < 6 * 2**20
