@@ -161,7 +161,13 @@ class ProjectedDetector(BaseDetector):
 
     def _components(self, X: NDArray[Any]) -> NDArray[np.float64]:
         scaled = self.representation_.scale(X).astype(np.float64)
-        return scaled if self.pca_ is None else self.pca_.transform(scaled)
+        if self.pca_ is None:
+            return scaled
+        # Not its transform, a matrix product: BLAS rounds a row by its place among the others.
+        found: NDArray[np.float64] = np.einsum(
+            "nf,cf->nc", scaled - self.pca_.mean_, self.pca_.components_
+        )
+        return found
 
     def _score_samples(self, X: NDArray[Any]) -> NDArray[np.float64]:
         scores = np.empty(len(X))
