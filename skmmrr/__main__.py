@@ -28,6 +28,7 @@ from skmmrr.inspection._folder import (
     inspect_for,
     inspected_folder,
     is_normal,
+    kind_of,
     normal_kind,
     readable_pictures,
 )
@@ -106,8 +107,8 @@ def _add_fit(commands: _Commands) -> None:
         "fit",
         help="learn a folder of good pictures",
         description="Learn good pictures from a folder and its subfolders; in a folder of MVTec "
-        "AD's layout, from train/good; if subfolders are called good, normal or ok, from these "
-        "alone. A quarter of them is held out of training and sets the "
+        "AD's layout, from train/good; if subfolders are called good, else normal or ok, from "
+        "these alone. A quarter of them is held out of training and sets the "
         "thresholds. Unreadable files are reported and skipped. Ctrl-C ends the training; the best "
         "weights so far are kept.",
     )
@@ -451,7 +452,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     paths, skipped = readable_pictures(arguments.folder, verbose=verbose)
     _report_skipped(skipped)
     _check_any(paths, arguments.folder)
-    kinds = [path.parent.relative_to(arguments.folder).as_posix() for path in paths]
+    kinds = [kind_of(path, arguments.folder) for path in paths]
     normal, y = normal_kind(kinds, arguments.normal), None
     if normal is None:
         print("No folder is called good, normal or ok, or named by --normal: all count as normal.")

@@ -18,6 +18,7 @@ from skmmrr.inspection._folder import (
     inspect_for,
     inspected_folder,
     is_normal,
+    kind_of,
     normal_kind,
 )
 from skmmrr.metrics import aupro_score, pixel_roc_auc_score
@@ -67,8 +68,7 @@ class Labels:
         """
         searched, masks = inspected_folder(folder), Path(folder) / MASKS
         paths = [p for p in pictures_in(searched, "**/*") if masks not in p.parents]
-        kind_of = {path: path.parent.relative_to(searched).as_posix() for path in paths}
-        kinds = sorted(set(kind_of.values()))
+        kinds = sorted({kind_of(path, searched) for path in paths})
         normal = normal_kind(kinds, normal)
         if normal is None:
             raise ValueError(
@@ -80,7 +80,7 @@ class Labels:
                 f"{searched} has pictures of one kind, {kinds[0]!r}. Put abnormal ones into "
                 "folders beside it."
             )
-        abnormal = [path for path, kind in kind_of.items() if not is_normal(kind, normal)]
+        abnormal = [path for path in paths if not is_normal(kind_of(path, searched), normal)]
         found = find_masks(masks, abnormal) if masks.is_dir() else {}
         for mask in found.values():  # all can be read: else the work is lost
             read_mask(mask, (1, 1))

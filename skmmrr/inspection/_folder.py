@@ -78,16 +78,15 @@ def training_pictures(
     FileNotFoundError
         If there is no such folder, or no picture in it.
     """
-    good = Path(folder) / "train" / "good"
+    good, folder = Path(folder) / "train" / "good", Path(folder)
     if good.is_dir():
         return readable_pictures(good, mode, verbose)
-    paths, others = _files(Path(folder))
-    normal = normal_kind([_kind(path, Path(folder)) for path in paths])
-    if normal is None:
-        return _readable(Path(folder), paths, others, mode, verbose)
-    learned = [path for path in paths if is_normal(_kind(path, Path(folder)), normal)]
-    others = [finding for finding in others if is_normal(finding.kind, normal)]
-    return _readable(Path(folder), learned, others, mode, verbose)
+    paths, others = _files(folder)
+    normal = normal_kind([kind_of(path, folder) for path in paths])
+    if normal is not None:
+        paths = [path for path in paths if is_normal(kind_of(path, folder), normal)]
+        others = [finding for finding in others if is_normal(finding.kind, normal)]
+    return _readable(folder, paths, others, mode, verbose)
 
 
 def readable_pictures(
@@ -107,7 +106,7 @@ def _readable(
             _refuse_overlay(path)
             sound.append(path)
         except (ValueError, OSError) as error:
-            skipped.append(Finding(path, _kind(path, folder), error=str(error)))
+            skipped.append(Finding(path, kind_of(path, folder), error=str(error)))
     return sound, skipped
 
 
@@ -171,11 +170,11 @@ def inspect_folder(
     yield from others
     overlays = [path for path in paths if is_overlay(path)]
     for path in overlays:
-        yield Finding(path, _kind(path, folder), error=_OVERLAY)
+        yield Finding(path, kind_of(path, folder), error=_OVERLAY)
     has_maps = maps and hasattr(detector, "anomaly_map")
     paths = sorted(set(paths).difference(overlays))
     for path, judged in detector.judge_files(paths, maps=has_maps, verbose=verbose):
-        kind = _kind(path, folder)
+        kind = kind_of(path, folder)
         if isinstance(judged, Exception):
             yield Finding(path, kind, error=str(judged))
             continue
@@ -239,7 +238,8 @@ def _refuse_overlay(path: Path) -> None:
         raise ValueError(_OVERLAY)
 
 
-def _kind(path: Path, folder: Path) -> str:
+def kind_of(path: Path, folder: Path) -> str:
+    """Kind of a picture: its folder, relative to the one that is searched."""
     return path.parent.relative_to(folder).as_posix()
 
 
@@ -250,4 +250,4 @@ def _files(folder: Path) -> tuple[list[Path], list[Finding]]:
     files = {path for path in folder.glob("**/*") if not path.is_dir()}
     others = sorted(path for path in files.difference(paths) if masks not in path.parents)
     error = "Its extension is not that of a supported picture format."
-    return paths, [Finding(p, _kind(p, folder), error=error) for p in others]
+    return paths, [Finding(p, kind_of(p, folder), error=error) for p in others]

@@ -28,6 +28,7 @@ from skmmrr.inspection._folder import (
     inspect_for,
     inspected_folder,
     is_normal,
+    kind_of,
     normal_kind,
 )
 from skmmrr.inspection._names import printable
@@ -117,8 +118,8 @@ class Page:
     ) -> None:
         searched = inspected_folder(folder)
         paths = pictures_in(searched, "**/*")
-        kinds = [path.parent.relative_to(searched).as_posix() for path in paths]
-        self._normal, n_pictures = normal_kind(kinds, normal), len(paths)
+        self._normal = normal_kind([kind_of(path, searched) for path in paths], normal)
+        n_pictures = len(paths)
         self._detector, self._folder = detector, folder
         self._side = next((side for n, side in _SIDES.items() if n_pictures <= n), _LEAST_SIDE)
         self._shown: dict[Path, _Shown] = {}
