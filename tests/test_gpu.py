@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 
 from skmmrr import MMRRDetector, Network, Training
+from skmmrr.benchmark._icl import ICL
 from skmmrr.core import checkpoint
 from skmmrr.core.checkpoint import Checkpoint
 from skmmrr.core.devices import module_to_device
@@ -184,3 +185,12 @@ def test_pictures_are_aligned_as_on_a_cpu():
     registration = Registration.fit([pictures], 64, square=False)
     found = registration.register(pictures.cuda()).cpu()
     assert_allclose(found, registration.register(pictures), atol=1e-3)
+
+
+def test_the_rival_icl_scores_as_on_a_cpu():
+    X = ZEROS.reshape(len(ZEROS), -1)[:, 1:40].astype(np.float32)
+    detector = ICL(width=16, epochs=3, random_state=0).fit(X[:100])
+    assert detector.network_.window.is_cuda
+    scores = detector.score_samples(X)
+    detector.network_.cpu()
+    assert_allclose(detector.score_samples(X), scores, rtol=1e-3)

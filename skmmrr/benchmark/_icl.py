@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skmmrr.core.devices import resolve_device
 from skmmrr.core.initialisation import GLOBAL_STATE
 from skmmrr.core.seeds import draw_seed
 
@@ -29,6 +30,8 @@ class ICL(OutlierMixin, BaseEstimator):
     ----------
     width, epochs, batch_size : int
     temperature : float
+    device : str
+        As of :class:`~skmmrr.MMRRDetector`.
     random_state : int, RandomState instance or None, default=None
     """
 
@@ -38,27 +41,30 @@ class ICL(OutlierMixin, BaseEstimator):
         epochs: int = 2000,
         batch_size: int = 3000,
         temperature: float = 0.1,
+        device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.width = width
         self.epochs = epochs
         self.batch_size = batch_size
         self.temperature = temperature
+        self.device = device
         self.random_state = random_state
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Learn from training samples of shape (n_samples, n_features), at least three features."""
         x = torch.from_numpy(validate_data(self, X, dtype=np.float32, ensure_min_features=3))
+        device = resolve_device(self.device, "ICL")
         enough = 1e-3 if x.shape[1] <= 40 else 1e-2  # of the loss
-        with GLOBAL_STATE, torch.random.fork_rng(devices=[]):
+        with GLOBAL_STATE, torch.random.fork_rng(devices=[]):  # all draws are made on the CPU
             torch.default_generator.manual_seed(draw_seed(self.random_state))
-            self.network_ = _Pairs(x.shape[1], self.width)
+            self.network_ = _Pairs(x.shape[1], self.width).to(device)
             optimizer = torch.optim.Adam(self.network_.parameters(), 1e-3)
             for epoch in range(self.epochs):
                 losses = []
                 for batch in x[torch.randperm(len(x))].split(self.batch_size):
                     optimizer.zero_grad()
-                    loss = self._losses(batch).mean()
+                    loss = self._losses(batch.to(device)).mean()
                     loss.backward()
                     optimizer.step()
                     losses.append(loss.item())
@@ -73,14 +79,16 @@ class ICL(OutlierMixin, BaseEstimator):
         """The negative of the contrastive loss, of shape (n_samples,)."""
         check_is_fitted(self)
         x = torch.from_numpy(validate_data(self, X, reset=False, dtype=np.float32))
-        losses = [self._losses(x[rows]).mean(dim=1) for rows in gen_batches(len(x), _SCORED)]
+        device = self.network_.window.device
+        batches = (x[rows].to(device) for rows in gen_batches(len(x), _SCORED))
+        losses = [self._losses(batch).mean(dim=1).cpu() for batch in batches]
         return -torch.cat(losses).double().numpy()
 
     def _losses(self, x: Tensor) -> Tensor:
         """Of each sample and window, of shape (n, n_windows)."""
         rests, windows = self.network_(x)
         similarities = rests @ windows.mT / self.temperature  # (n, rest, window)
-        target = torch.arange(rests.shape[1]).expand(len(x), -1)
+        target = torch.arange(rests.shape[1], device=x.device).expand(len(x), -1)
         return F.cross_entropy(similarities.mT, target, reduction="none")
 
 
