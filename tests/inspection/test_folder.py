@@ -307,6 +307,23 @@ def test_fit_and_score(monkeypatch, good, zoo, tmp_path, capsys):
     assert skmmrr.load(grey).detector_.image_shape_ == (8, 8, 1)
 
 
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [("mmrr-features", 256), ("mmrr-features-long", 256), ("dn2", 256), ("mmrr-8-nodes", 64)],
+)
+def test_detectors_of_features_see_larger_pictures(monkeypatch, good, tmp_path, name, side):
+    built = []
+
+    def fit(self, paths):
+        built.append(self)
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr(PictureDetector, "fit", fit)
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "fit", good, "--out", tmp_path / "m", "--detector", name, "--quiet")
+    assert [model.size for model in built] == [(side, side)]
+
+
 def test_parts_whose_pose_counts_are_neither_rotated_nor_aligned(monkeypatch, good, tmp_path):
     options = ["--detector", "patch-1-nn", "--size", "32", "--quiet", "--fixed-pose"]
     run(monkeypatch, "fit", good, "--out", tmp_path / "m.safetensors", *options)
