@@ -27,8 +27,8 @@ from skmmrr.inspection._evaluation import COLUMNS, Evaluation, Labels
 from skmmrr.inspection._folder import (
     inspect_for,
     inspected_folder,
-    is_normal,
     kind_of,
+    label_of,
     normal_kind,
     readable_pictures,
 )
@@ -194,8 +194,8 @@ def _add_evaluate(commands: _Commands) -> None:
         "evaluate",
         help="evaluate a model on labelled pictures",
         description="Evaluate a model on a folder with a subfolder for each kind of picture, or of "
-        "MVTec AD's layout. If there are masks, in ground_truth/KIND, the anomaly maps are "
-        "evaluated too.",
+        "MVTec AD's layout. Pictures in no subfolder are left out. If there are masks, in "
+        "ground_truth/KIND, the anomaly maps are evaluated too.",
     )
     _add_model_and_folder(evaluate)
     evaluate.add_argument(
@@ -457,8 +457,11 @@ def _compare(arguments: argparse.Namespace) -> None:
     normal, y = normal_kind(kinds, arguments.normal), None
     if normal is None:
         print("No folder is called good, normal or ok, or named by --normal: all count as normal.")
-    elif not all(is_normal(kind, normal) for kind in kinds):
-        y = np.array([not is_normal(kind, normal) for kind in kinds])
+    else:
+        labels = [label_of(kind, normal) for kind in kinds]
+        paths = [path for path, label in zip(paths, labels, strict=True) if label]
+        abnormal = np.array([label == "abnormal" for label in labels if label])
+        y = abnormal if abnormal.any() else None
     images = LoadImages(size).transform(paths)
     table = compare(images, y, arguments.detectors, verbose=verbose)
     print(table.round(3).to_string())

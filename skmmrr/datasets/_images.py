@@ -277,7 +277,8 @@ def load_mvtec_ad(
 
 def _read_masks(folder: Path, paths: Sequence[Path], size: tuple[int, int]) -> NDArray[np.bool]:
     """Masks of the anomalies, all False for good images; every mask must have its image."""
-    found = find_masks(folder, [path for path in paths if path.parent.name != "good"])
+    abnormal = [path for path in paths if path.parent.name != "good"]
+    found = find_masks(folder, abnormal, folder.parent / "test")
     unused = {
         p for kind in {p.parent.name for p in found} for p in pictures_in(folder / kind, "*")
     }.difference(found.values())
@@ -290,18 +291,17 @@ def _read_masks(folder: Path, paths: Sequence[Path], size: tuple[int, int]) -> N
     return masks
 
 
-def find_masks(folder: Path, abnormal: Sequence[Path]) -> dict[Path, Path]:
-    """The mask of each abnormal image, in a folder with a folder a kind."""
-    kinds = {path.parent.name for path in abnormal}
-    masks = {(p.parent.name, p.stem): p for k in kinds for p in pictures_in(folder / k, "*")}
+def find_masks(folder: Path, abnormal: Sequence[Path], root: Path) -> dict[Path, Path]:
+    """The mask of each abnormal image, in a folder with the same subfolders as the images' root."""
+    places = {path: folder / path.parent.relative_to(root) for path in abnormal}
+    masks = {(p.parent, p.stem): p for k in {*places.values()} for p in pictures_in(k, "*")}
     found = {}
-    for path in abnormal:
-        kind, stem = path.parent.name, path.stem
-        mask = masks.get((kind, f"{stem}_mask"), masks.get((kind, stem)))
+    for path, place in places.items():
+        mask = masks.get((place, f"{path.stem}_mask"), masks.get((place, path.stem)))
         if mask is None:
             raise FileNotFoundError(
-                f"The abnormal image {path} has no mask {stem}_mask, of any image format, in "
-                f"{folder / kind}. Fetch it again, or remove the image."
+                f"The abnormal image {path} has no mask {path.stem}_mask, of any image format, in "
+                f"{place}. Fetch it again, or remove the image."
             )
         found[path] = mask
     return found

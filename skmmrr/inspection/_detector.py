@@ -485,13 +485,14 @@ class PictureDetector(BaseDetector):
 
     def _score_params(self) -> dict[str, Any]:
         roi = None if self.roi is None else np.asarray(self.roi) != 0
+        text = b"" if roi is None else str(roi.shape).encode() + roi.tobytes()
         return {
             **self.detector_._score_params(),
             "size": None if self.size is None else str(tuple(self.size)),
             "mode": self.mode,
             "tile": self.tile,
             "overlap": self.overlap,
-            "roi": None if roi is None else hashlib.sha256(roi.tobytes()).hexdigest()[:8],
+            "roi": hashlib.sha256(text).hexdigest()[:8] if text else None,
         }
 
     # Files

@@ -19,6 +19,7 @@ from skmmrr.inspection._folder import (
     inspected_folder,
     is_normal,
     kind_of,
+    label_of,
     normal_kind,
 )
 from skmmrr.metrics import aupro_score, pixel_roc_auc_score
@@ -75,13 +76,14 @@ class Labels:
                 f"No kind of pictures of {searched} is called good, normal or ok. Name the folder "
                 f"of the normal ones by --normal: one of {kinds}."
             )
-        if all(is_normal(kind, normal) for kind in kinds):
+        labels = {kind: label_of(kind, normal) for kind in kinds}
+        if "abnormal" not in labels.values():
             raise ValueError(
-                f"{searched} has pictures of one kind, {kinds[0]!r}. Put abnormal ones into "
+                f"{searched} has pictures of one kind, {normal!r}. Put abnormal ones into "
                 "folders beside it."
             )
-        abnormal = [path for path in paths if not is_normal(kind_of(path, searched), normal)]
-        found = find_masks(masks, abnormal) if masks.is_dir() else {}
+        abnormal = [path for path in paths if labels[kind_of(path, searched)] == "abnormal"]
+        found = find_masks(masks, abnormal, searched) if masks.is_dir() else {}
         for mask in found.values():  # all can be read: else the work is lost
             read_mask(mask, (1, 1))
         return cls(searched, normal, found)
@@ -103,7 +105,7 @@ class Evaluation:
 
     def add(self, finding: Finding) -> None:
         """Add a finding; its map is kept with 256 pixels a side at most."""
-        if finding.error:
+        if finding.error or not label_of(finding.kind, self._labels.normal):
             return
         self._findings.append(finding)
         if finding.anomaly_map is None or not self._labels.masks:
@@ -120,14 +122,11 @@ class Evaluation:
         """A row for each kind, compared with the normal one, and one for all; see ``COLUMNS``."""
         normal = self._labels.normal
         good = [f for f in self._findings if is_normal(f.kind, normal)]
-        kinds = [kind for kind in self._kinds() if not is_normal(kind, normal)]
+        kinds = sorted({f.kind for f in self._findings if not is_normal(f.kind, normal)})
         own = {kind: [f for f in self._findings if f.kind == kind] for kind in kinds}
         rows = [self._row(kind, found, good) for kind, found in own.items()]
         everything = [f for found in own.values() for f in found]
         return [*rows, self._row(normal, [], good), self._row("all", everything, good)]
-
-    def _kinds(self) -> list[str]:
-        return sorted({finding.kind for finding in self._findings})
 
     def _row(self, kind: str, bad: Sequence[Finding], good: Sequence[Finding]) -> dict[str, object]:
         both = [*good, *bad]
@@ -166,9 +165,10 @@ def evaluate_folder(
     detector : PictureDetector
         Fitted.
     folder : path-like
-        With a folder for each kind of picture, or of MVTec AD's layout, whose ``test`` is taken.
-        Masks of abnormal pictures, nonzero where they are abnormal, may lie in a folder
-        ``ground_truth`` with a folder a kind, named as the picture or with ``_mask`` behind.
+        With a folder for each kind of picture, or of MVTec AD's layout, whose ``test`` is taken;
+        pictures in none of these folders are left out. Masks of abnormal pictures, nonzero where
+        they are abnormal, may lie in a folder ``ground_truth`` with the same subfolders, named as
+        the picture or with ``_mask`` appended.
     normal : str, default=None
         The kind of the normal pictures; None takes one that is called good, normal or ok.
     verbose : int, default=0

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -228,6 +229,13 @@ def normal_kind(kinds: Sequence[str], named: str | None = None) -> str | None:
 def is_normal(kind: str, normal: str) -> bool:
     """Whether a kind is that of the normal pictures, as :func:`normal_kind` has it."""
     return normal in (kind, kind.split("/")[-1])
+
+
+def label_of(kind: str, normal: str | None) -> Literal["normal", "abnormal", ""]:
+    """What a kind says of its pictures; "" for those in no subfolder, of which nothing is known."""
+    if normal is None or kind == "." != normal:
+        return ""
+    return "normal" if is_normal(kind, normal) else "abnormal"
 
 
 _OVERLAY = "It is an overlay written by skmmrr score."

@@ -27,8 +27,8 @@ from skmmrr.inspection._folder import (
     Finding,
     inspect_for,
     inspected_folder,
-    is_normal,
     kind_of,
+    label_of,
     normal_kind,
 )
 from skmmrr.inspection._names import printable
@@ -246,18 +246,11 @@ def _rows(ranked: Sequence[Finding], kinds: Sequence[str], normal: str | None) -
     if len(kinds) > 1:
         groups.append(("all", list(ranked), ' class="all"'))
     for name, own, attribute in groups:
-        labelled = [f for f in own if _truth(f, normal)]
-        wrong = sum(f.abnormal != (_truth(f, normal) == "abnormal") for f in labelled)
+        labelled = [f for f in own if label_of(f.kind, normal)]
+        wrong = sum(f.abnormal != (label_of(f.kind, normal) == "abnormal") for f in labelled)
         cells = [len(own), sum(f.abnormal for f in own), wrong if labelled else ""]
         numbers = "".join(f"<td>{cell}</td>" for cell in cells)
         yield f"<tr{attribute}><td>{_text(_kind_name(name))}</td>{numbers}</tr>"
-
-
-def _truth(finding: Finding, normal: str | None) -> str:
-    """What the kind says of a picture; nothing of those outside of all kinds."""
-    if normal is None or finding.kind == "." != normal:
-        return ""
-    return "normal" if is_normal(finding.kind, normal) else "abnormal"
 
 
 def _verdict(finding: Finding, normal: str | None) -> tuple[str, str]:
@@ -267,7 +260,7 @@ def _verdict(finding: Finding, normal: str | None) -> tuple[str, str]:
         "normal": ("passed", "false"),
         "abnormal": ("missed", "found"),
     }
-    name = names[_truth(finding, normal)][finding.abnormal]
+    name = names[label_of(finding.kind, normal)][finding.abnormal]
     return name, "false alarm" if name == "false" else name
 
 
@@ -287,10 +280,10 @@ def _bars(
     ranked: Sequence[Finding], axis: _Axis, threshold: float, normal: str | None
 ) -> Iterator[str]:
     """The histogram, of logarithmic height: one group upwards, another downwards."""
-    groups = {"bar-any": [f for f in ranked if not _truth(f, normal)]}
+    groups = {"bar-any": [f for f in ranked if not label_of(f.kind, normal)]}
     if normal is not None:
         groups |= {
-            f"bar-{t}": [f for f in ranked if _truth(f, normal) == t]
+            f"bar-{t}": [f for f in ranked if label_of(f.kind, normal) == t]
             for t in ("normal", "abnormal")
         }
     counts = {
@@ -333,7 +326,7 @@ def _card(finding: Finding, shown: _Shown, start: Path, normal: str | None) -> s
     full = name if finding.kind == "." else f"{kind}/{name}"
     return (
         f'<figure class="card{"" if finding.abnormal else " normal-now"}" data-kind="{kind}" '
-        f'data-score="{finding.anomaly_score!r}" data-truth="{_truth(finding, normal)}">'
+        f'data-score="{finding.anomaly_score!r}" data-truth="{label_of(finding.kind, normal)}">'
         f'<button class="view" type="button" aria-label="Enlarge {full}">'
         f'<span class="layers">{"".join(layers)}</span></button><figcaption>'
         f'<a href="{_address(finding.path, start)}" target="_blank" rel="noopener" '

@@ -123,6 +123,28 @@ def test_several_folders_may_have_normal_pictures(model, draw, tmp_path):
     assert list(rows) == ["left/spot", "right/good", "right/spot", "left/good", "all"]
 
 
+def test_masks_lie_as_deep_as_their_pictures(model, draw, tmp_path):
+    for line in ("left", "right"):  # their pictures have the same names, and other defects
+        draw(f"lines/{line}/good/0.png")
+        spot = SPOT if line == "left" else tuple(slice(s.start + 6, s.stop + 6) for s in SPOT)
+        draw(f"lines/{line}/spot/0.png", defect=spot)
+        mask = np.zeros((24, 20), np.uint8)
+        mask[spot] = 255
+        (tmp_path / "lines" / "ground_truth" / line / "spot").mkdir(parents=True)
+        Image.fromarray(mask).save(
+            tmp_path / "lines" / "ground_truth" / line / "spot" / "0_mask.png"
+        )
+    rows = by_kind(evaluate_folder(model, tmp_path / "lines"))
+    assert rows["left/spot"]["pixel_auroc"] > 0.9
+    assert rows["right/spot"]["pixel_auroc"] > 0.9
+
+
+def test_pictures_in_no_subfolder_are_left_out(model, labelled, draw):
+    rows = evaluate_folder(model, labelled)
+    draw("test/0.png", defect=SPOT)
+    assert evaluate_folder(model, labelled) == rows
+
+
 def test_one_kind_alone_is_refused(model, labelled):
     with pytest.raises(ValueError, match="pictures of one kind"):
         evaluate_folder(model, labelled / "train")
