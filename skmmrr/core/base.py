@@ -300,13 +300,15 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
                 "Give calibrate a false_positive_rate, or set contamination."
             )
         X = self._validate_X(X, reset=False)
-        scores = self._learn_usual(X)
+        calibrated = copy.copy(self)
+        scores = calibrated._learn_usual(X)
         if false_positive_rate is None:
-            self._set_threshold(scores)
+            calibrated._set_threshold(scores)
         else:
-            self.offset_ = self._conformal_offset(scores, false_positive_rate)
-            self.threshold_params_ = self._score_params()
-        self.calibration_scores_ = np.sort(scores)
+            calibrated.offset_ = self._conformal_offset(scores, false_positive_rate)
+            calibrated.threshold_params_ = self._score_params()
+        calibrated.calibration_scores_ = np.sort(scores)
+        self.__dict__ = calibrated.__dict__  # all that was learned at once
         return self
 
     def p_values(self, X: ArrayLike) -> NDArray[np.float64]:
@@ -320,9 +322,9 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
         Returns
         -------
         p_values : ndarray of float64 of shape (n_samples,)
-            In (0, 1]; at least one over the number of samples that :meth:`calibrate` got, plus one.
-            Of new normal samples, at most a share p has p-values of p or less, in expectation. They
-            say nothing of how many anomalies there are.
+            In (0, 1]; at least ``1 / (n + 1)`` for the n samples that :meth:`calibrate` got. Of new
+            normal samples, at most a share p has p-values of p or less, in expectation. They say
+            nothing about how many anomalies there are.
 
         Raises
         ------
@@ -719,7 +721,7 @@ def _has_both_kinds(y: ArrayLike) -> bool:
     """Whether y tells normal samples from anomalies, in some convention of labels."""
     try:
         anomalous = is_anomaly(y)
-    except ValueError:  # something else, or of one kind
+    except (TypeError, ValueError):  # something else, or of one kind
         return False
     return bool(anomalous.any() and not anomalous.all())
 

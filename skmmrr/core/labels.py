@@ -37,14 +37,14 @@ def is_anomaly(y: ArrayLike, anomaly_label: Any = None) -> NDArray[np.bool]:
         return np.asarray(labels == anomaly_label)
     if labels.dtype == bool:
         return labels
-    values = set(np.unique(labels).tolist())
+    values = set(labels.ravel().tolist())
     if -1 in values and values <= {-1, 1}:
         return np.asarray(labels == -1)
     if 0 in values and values <= {0, 1}:
         return np.asarray(labels == 1)
     raise ValueError(
         "y must be +1 (normal) and -1 (anomaly), 0 (normal) and 1 (anomaly), or booleans that are "
-        f"True for anomalies. Got the values {sorted(values)[:5]}, which "
+        f"True for anomalies. Got the values {sorted(values, key=repr)[:5]}, which "
         + ("may be normal or not. " if values == {1} else "are none of these. ")
-        + "Name the label of anomalies by anomaly_label."
+        + "Pass the label of anomalies as anomaly_label."
     )

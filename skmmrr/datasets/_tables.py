@@ -109,6 +109,11 @@ def load_csv(path: PathLike, *, target: str | None = None, anomaly_label: Any = 
         raise FileNotFoundError(f"There is no file {path} to read a table from.")
     cells = _read_csv(path)
     labels: Any = None
+    if target is None and anomaly_label is not None:
+        raise ValueError(
+            "The parameter 'anomaly_label' of load_csv needs 'target', the column of the labels. "
+            f"Got anomaly_label={anomaly_label!r} and target=None."
+        )
     if target is not None:
         if target not in cells:
             raise ValueError(f"{path} has no column {target!r}. It has {list(cells)}.")

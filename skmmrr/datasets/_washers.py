@@ -86,12 +86,12 @@ def save_washers(
     size: int = 256,
     random_state: int | np.random.RandomState | None = None,
 ) -> None:
-    """Write rendered washers to a folder of MVTec AD's layout, with masks.
+    """Write rendered washers to a folder with MVTec AD's layout, with masks.
 
     Parameters
     ----------
     folder : path-like
-        Is made. Files of the same names are replaced.
+        Created if it does not exist. Files of the same names are replaced.
     n_train, n_good, n_defective : int
         Pictures in ``train/good``, in ``test/good``, and with defects in ``test``.
     size, random_state
@@ -108,7 +108,8 @@ def save_washers(
     ['ground_truth/scratch/001_mask.png', 'test/good/000.png', 'test/scratch/001.png',
      'train/good/000.png']
     """
-    check_integer("n_train", n_train, "save_washers", minimum=0)
+    for name, number in (("n_train", n_train), ("n_good", n_good)):
+        check_integer(name, number, "save_washers", minimum=0)
     washers = make_washers(n_train + n_good, n_defective, size=size, random_state=random_state)
     for i, (image, kind) in enumerate(zip(washers.images, washers.kind, strict=True)):
         part, name = ("train", i) if i < n_train else ("test", i - n_train)

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from skmmrr.core.initialisation import GLOBAL_STATE
+
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _PLAIN = ((0.5,) * 3, (0.5,) * 3)
 
@@ -212,12 +214,12 @@ def _timm(name: str, input_size: int | None, stages: Stages | None, maps: bool) 
     timm = import_module("timm")
     if not timm.is_model(name):
         raise ValueError(
-            f"features='{_TIMM}{name}' is no network of timm. timm.list_models(pretrained=True) "
+            f"features='{_TIMM}{name}' is not a timm network. timm.list_models(pretrained=True) "
             "lists them."
         )
     config = timm.get_pretrained_cfg(name)
     sizes = {"img_size": input_size} if input_size and config.fixed_input_size else {}
-    with torch.random.fork_rng(devices=[]):  # initialisation draws from the global state
+    with GLOBAL_STATE, torch.random.fork_rng(devices=[]):  # initialisation draws from that state
         kind: dict[str, Any] = {"num_classes": 0}
         if maps or stages is not None:
             kind = {"features_only": True, "out_indices": stages or _timm_stages(timm, name)}

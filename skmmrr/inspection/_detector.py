@@ -114,8 +114,9 @@ class PictureDetector(BaseDetector):
         Of the conformal threshold; see :meth:`calibrate`. None takes the rule of `contamination`.
     validation_fraction : float, default=0.25
         Share of the pictures that is held out, to set the threshold and `map_thresholds_`.
-    contamination : "auto" or float, default="auto"
-        Share of these that is above the threshold; "auto" is 0.05.
+    contamination : "auto", float or None, default="auto"
+        Share of the held-out pictures above the threshold; "auto" is 0.05. None is allowed only
+        with `false_positive_rate`.
     random_state : int, RandomState instance or None, default=None
         Seed of the split and of the choice of tiles; `detector` has its own.
     verbose : int, default=0
@@ -315,7 +316,8 @@ class PictureDetector(BaseDetector):
     def _learned_samples(self, paths: Sequence[Path], seed: int) -> NDArray[np.uint8]:
         """Pictures or drawn tiles, in a temporary file that is mapped into memory."""
         drawn, n = numpy_generator(seed, "tiles"), len(paths)
-        shares = np.diff(np.arange(n + 1) * self.max_tiles // n)
+        most = n if self.tile is None else self.max_tiles
+        shares = np.diff(np.arange(n + 1) * most // n)
         taken: list[tuple[tuple[int, ...], Place]] = []
         with tempfile.TemporaryFile() as file:
             reading = tqdm(paths, "reading", disable=not self.verbose)

@@ -124,19 +124,25 @@ class Evaluation:
         good = [f for f in self._findings if is_normal(f.kind, normal)]
         kinds = sorted({f.kind for f in self._findings if not is_normal(f.kind, normal)})
         own = {kind: [f for f in self._findings if f.kind == kind] for kind in kinds}
-        rows = [self._row(kind, found, good) for kind, found in own.items()]
-        everything = [f for found in own.values() for f in found]
-        return [*rows, self._row(normal, [], good), self._row("all", everything, good)]
+        rows = [self._row(kind, found, good, found) for kind, found in own.items()]
+        bad = [f for found in own.values() for f in found]
+        everything = self._row("all", bad, good, [*good, *bad])
+        return [*rows, self._row(normal, [], good, good), everything]
 
-    def _row(self, kind: str, bad: Sequence[Finding], good: Sequence[Finding]) -> dict[str, object]:
+    def _row(
+        self,
+        kind: str,
+        bad: Sequence[Finding],
+        good: Sequence[Finding],
+        counted: Sequence[Finding],
+    ) -> dict[str, object]:
         both = [*good, *bad]
-        counted = both if kind in ("all", self._labels.normal) else bad
         row: dict[str, object] = {
             "kind": kind,
             "pictures": len(counted),
             "abnormal": sum(f.abnormal for f in counted),
             "missed": sum(not f.abnormal for f in bad) if bad else "",
-            "false_alarms": sum(f.abnormal for f in good) if counted is both else "",
+            "false_alarms": sum(f.abnormal for f in good) if counted is not bad else "",
         }
         if bad and good:
             anomalous = [False] * len(good) + [True] * len(bad)

@@ -38,12 +38,14 @@ def names(name: str, values: Any, n: int, owner: str) -> list[str] | None:
     """Check for None or so many texts."""
     if values is None:
         return None
-    if isinstance(values, str) or not isinstance(values, Iterable) or len(list(values)) != n:
+    is_list = isinstance(values, Iterable) and not isinstance(values, str)
+    found = [str(value) for value in values] if is_list else []
+    if not is_list or len(found) != n:
         raise ValueError(
             f"The parameter {name!r} of {owner} must be None or {n} texts. Got "
             f"{_described(values)}."
         )
-    return [str(value) for value in values]
+    return found
 
 
 def mapping(name: str, values: Any, owner: str, keys: Sequence[str], source: str) -> None:

@@ -61,12 +61,13 @@ class LearningCurveDisplay:
         )
         self.axes_ = axes[0]
         for ax, (phase, log) in zip(self.axes_, self.history.items(), strict=True):
-            best = int(np.argmin(log["validation_loss"]))
+            losses = np.asarray(log["validation_loss"], dtype=np.float64)
+            best = len(losses) - 1 if np.isnan(losses).all() else int(np.nanargmin(losses))
             ax.plot(log["step"], log["train_loss"], label="training")
             ax.plot(log["step"], log["validation_loss"], label="validation")
-            ax.plot(log["step"][best], log["validation_loss"][best], "ko", label="kept")
+            ax.plot(log["step"][best], losses[best], "ko", label="kept")
             ax.set(xlabel="optimiser step", yscale="log", title=phase)
             ax.grid(alpha=0.3, which="both")
-        self.axes_[0].set_ylabel("mean squared error")
+        self.axes_[0].set_ylabel("loss")
         self.axes_[-1].legend()
         return self

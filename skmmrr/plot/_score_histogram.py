@@ -52,8 +52,8 @@ class ScoreHistogramDisplay:
 
         Parameters
         ----------
-        estimator : estimator with ``score_samples`` and ``offset_``
-            Fitted.
+        estimator : estimator with ``score_samples``
+            Fitted. The threshold of its ``offset_`` is drawn, if there is one.
         X : array-like
             Samples.
         y : array-like of shape (n_samples,), default=None
@@ -67,10 +67,17 @@ class ScoreHistogramDisplay:
         Returns
         -------
         display : ScoreHistogramDisplay
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            If parameters that change the scores were set after the threshold.
         """
         _checks.able(estimator, "score_samples", cls.__name__)
         scores = -estimator.score_samples(X)
-        threshold = -estimator.offset_
+        threshold = -estimator.offset_ if hasattr(estimator, "offset_") else None
+        if threshold is not None and hasattr(estimator, "_check_threshold"):
+            estimator._check_threshold()
         return cls.from_predictions(scores, y, threshold=threshold, ax=ax, log_scale=log_scale)
 
     @classmethod

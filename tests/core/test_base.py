@@ -262,6 +262,6 @@ def test_labels_of_both_kinds_that_would_not_count_are_warned_of(detector, y):
         detector.score(np.zeros((3, 2)), y)
 
 
-@pytest.mark.parametrize("y", [None, [1, 1, 1], [0, 1, 2], [0.5, 0.1, 2]])
+@pytest.mark.parametrize("y", [None, [1, 1, 1], [0, 1, 2], [0.5, 0.1, 2], [None, "a", 1]])
 def test_other_y_is_ignored(detector, y):
     assert detector.score(np.zeros((3, 2)), y) == detector.score(np.zeros((3, 2)))

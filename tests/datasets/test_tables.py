@@ -87,6 +87,8 @@ def test_csv_label_that_is_not_there_is_named(tmp_path):
     assert load_csv(path, target="state", anomaly_label=1).target.tolist() == [1, -1]
     with pytest.raises(ValueError, match=r"no 'brokn' in its column 'state'. It has \['0', '1'\]"):
         load_csv(path, target="state", anomaly_label="brokn")
+    with pytest.raises(ValueError, match="'anomaly_label' of load_csv needs 'target'"):
+        load_csv(path, anomaly_label=1)
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,11 @@ def test_the_folder_has_the_same_pictures_in_mvtec_ads_layout(tmp_path, washers)
 def test_bad_parameters_are_named(parameters, message):
     with pytest.raises((TypeError, ValueError), match=message):
         make_washers(**parameters)
+
+
+@pytest.mark.parametrize("name", ["n_train", "n_good"])
+def test_numbers_of_pictures_are_not_taken_off_each_other(tmp_path, name):
+    numbers = {"n_train": 2, "n_good": 2, name: -1}
+    with pytest.raises(ValueError, match=f"'{name}' of save_washers"):
+        save_washers(tmp_path, **numbers)
+    assert not list(tmp_path.iterdir())

@@ -109,7 +109,7 @@ def test_without_internet_the_remedy_is_named(timm, monkeypatch):
 
 
 def test_unknown_networks_of_timm(timm):
-    with pytest.raises(ValueError, match="'timm:alexnet' is no network of timm"):
+    with pytest.raises(ValueError, match="'timm:alexnet' is not a timm network"):
         load_network("timm:alexnet", None, None, True, "Detector")
 
 

@@ -90,6 +90,19 @@ def test_few_tiles_of_each_picture_are_learned_if_there_are_too_many(draw):
     assert len(again.detector_.learned_) == 20
 
 
+def test_the_most_tiles_are_no_limit_of_whole_pictures(draw):
+    assert len(fitted(draw, max_tiles=4).detector_.learned_) == 15
+
+
+def test_a_failed_calibration_changes_nothing(draw):
+    model = fitted(draw)
+    before = model.map_thresholds_, model.offset_, model.threshold_params_
+    paths = [draw(f"others/{i}.png", defect=np.s_[4:9, 2:6]) for i in range(3)]
+    with pytest.raises(ValueError, match="at least 99"):
+        model.calibrate(paths, false_positive_rate=0.01)
+    assert (model.map_thresholds_, model.offset_, model.threshold_params_) == before
+
+
 ROI = np.zeros((12, 10))
 ROI[:, :5] = 1  # the left half
 

@@ -145,6 +145,13 @@ def test_pictures_in_no_subfolder_are_left_out(model, labelled, draw):
     assert evaluate_folder(model, labelled) == rows
 
 
+def test_a_kind_may_be_called_all(model, labelled):
+    expected = by_kind(evaluate_folder(model, labelled / "test"))["spot"]
+    (labelled / "test" / "spot").rename(labelled / "test" / "all")
+    row, *_ = evaluate_folder(model, labelled / "test")
+    assert row == {**expected, "kind": "all"}
+
+
 def test_one_kind_alone_is_refused(model, labelled):
     with pytest.raises(ValueError, match="pictures of one kind"):
         evaluate_folder(model, labelled / "train")

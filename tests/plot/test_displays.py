@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from skmmrr import MMRRDetector, Network
@@ -127,7 +128,7 @@ def test_contributions_of_samples_are_a_table(vector_detector, vectors):
 def test_contributions_take_names_and_axes():
     ax = plt.figure().add_subplot()
     display = ContributionsDisplay.from_predictions(
-        [[0.1, 0.3]], feature_names=["width", "height"], titles=["this one"], ax=ax
+        [[0.1, 0.3]], feature_names=iter(["width", "height"]), titles=["this one"], ax=ax
     )
     assert display.ax_ is ax
     assert labels_of(ax.get_yticklabels()) == ["width", "height"]
@@ -162,6 +163,16 @@ def test_learning_curve_marks_the_kept_weights(image_detector):
     assert_array_equal(kept, image_detector.history_["restoration"]["validation_loss"].min())
 
 
+@pytest.mark.parametrize(
+    ("validation_loss", "kept"), [([np.nan, 3.0, 2.0, 4.0], 2), ([np.nan] * 4, 3)]
+)
+def test_learning_curve_of_steps_without_a_validation_loss(validation_loss, kept):
+    log = {"step": [1, 2, 3, 4], "train_loss": [4.0, 3.0, 2.0, 1.0]}
+    history = {"phase": log | {"validation_loss": validation_loss}}
+    display = LearningCurveDisplay(history=history).plot()
+    assert display.axes_[0].lines[2].get_xdata() == [log["step"][kept]]
+
+
 def test_score_histogram_draws_the_threshold(vector_detector, vectors):
     y = np.repeat([1, -1], [100, 20])
     display = ScoreHistogramDisplay.from_estimator(vector_detector, vectors, y)
@@ -169,6 +180,14 @@ def test_score_histogram_draws_the_threshold(vector_detector, vectors):
     assert_allclose(display.anomaly_score, -vector_detector.score_samples(vectors))
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
     assert sorted(labels) == ["anomalies", "normal", "threshold"]
+
+
+def test_score_histogram_draws_no_threshold_that_is_missing_or_of_other_parameters(vectors):
+    detector = DeepKNNDetector(contamination=None).fit(vectors)
+    assert ScoreHistogramDisplay.from_estimator(detector, vectors).threshold is None
+    detector.set_params(contamination=0.1).fit(vectors).set_params(n_neighbors=7)
+    with pytest.raises(NotFittedError, match="calibrate"):
+        ScoreHistogramDisplay.from_estimator(detector, vectors)
 
 
 def test_score_histogram_draws_into_given_axes():
