@@ -78,18 +78,7 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="measure detectors on data",
         description="Measure detectors on data, and append a row for each to a CSV file.",
     )
-    data = run_.add_mutually_exclusive_group(required=True)
-    data.add_argument("--experiment", choices=EXPERIMENTS, metavar="NAME", help="a name from list")
-    data.add_argument("--data", nargs="+", metavar="NAME", help=f"{', '.join(NAMES)}")
-    data.add_argument(
-        "--folder",
-        type=Path,
-        metavar="FOLDER",
-        help="images of your own, with a subfolder for each kind",
-    )
-    data.add_argument(
-        "--csv", type=Path, metavar="FILE", help="a table of your own, with names in its first line"
-    )
+    _add_data(run_)
     run_.add_argument(
         "--out",
         type=Path,
@@ -112,36 +101,56 @@ def _add_run(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         metavar="SEED",
         help="random seeds (default: the experiment's, else 0)",
     )
-    run_.add_argument(
-        "--classes", nargs="+", metavar="CLASS", help="classes to measure (default: all)"
-    )
-    run_.add_argument(
-        "--protocol",
-        choices=PROTOCOLS,
-        metavar="NAME",
-        help=f"{'; '.join(PROTOCOLS)} (default: that of the experiment or the data set)",
-    )
-    run_.add_argument(
-        "--train", type=int, metavar="N", help="use N of the training samples (default: all)"
-    )
-    run_.add_argument(
-        "--test", type=int, metavar="N", help="use N of the test samples (default: all)"
-    )
-    run_.add_argument("--normal", metavar="KIND", help="with --folder: subfolder of normal images")
-    run_.add_argument(
-        "--size",
-        type=int,
-        metavar="PIXELS",
-        help="with --folder: side to which images are resized (default 64)",
-    )
-    run_.add_argument("--target", metavar="COLUMN", help="with --csv: column of the labels")
-    run_.add_argument("--anomaly-label", metavar="LABEL", help="with --csv: label of the anomalies")
-    _add_data_home(run_, "folder of the data sets")
     run_.add_argument("--n-jobs", type=int, metavar="N", help="simultaneous fits (default 1)")
     run_.add_argument("--scores", type=Path, metavar="FOLDER", help="keep scores, for ROC curves")
     run_.add_argument("--retry", action="store_true", help="run failed fits again")
     run_.add_argument("--quiet", action="store_true", help="no progress bar")
     run_.set_defaults(run=_run)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    """Which data, and which part of them."""
+    data = parser.add_mutually_exclusive_group(required=True)
+    data.add_argument("--experiment", choices=EXPERIMENTS, metavar="NAME", help="a name from list")
+    data.add_argument("--data", nargs="+", metavar="NAME", help=f"{', '.join(NAMES)}")
+    data.add_argument(
+        "--folder",
+        type=Path,
+        metavar="FOLDER",
+        help="images of your own, with a subfolder for each kind",
+    )
+    data.add_argument(
+        "--csv", type=Path, metavar="FILE", help="a table of your own, with names in its first line"
+    )
+    parser.add_argument(
+        "--classes", nargs="+", metavar="CLASS", help="classes to measure (default: all)"
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=PROTOCOLS,
+        metavar="NAME",
+        help=f"{'; '.join(PROTOCOLS)} (default: that of the experiment or the data set)",
+    )
+    parser.add_argument(
+        "--train", type=int, metavar="N", help="use N of the training samples (default: all)"
+    )
+    parser.add_argument(
+        "--test", type=int, metavar="N", help="use N of the test samples (default: all)"
+    )
+    parser.add_argument(
+        "--normal", metavar="KIND", help="with --folder: subfolder of normal images"
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        metavar="PIXELS",
+        help="with --folder: side to which images are resized (default 64)",
+    )
+    parser.add_argument("--target", metavar="COLUMN", help="with --csv: column of the labels")
+    parser.add_argument(
+        "--anomaly-label", metavar="LABEL", help="with --csv: label of the anomalies"
+    )
+    _add_data_home(parser, "folder of the data sets")
 
 
 def _add_data_home(parser: argparse.ArgumentParser, what: str) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
+from skmmrr.core.files import write_atomically
+
 KEY = ("dataset", "protocol", "class", "subset", "detector", "seed")
 """Columns that tell rows apart."""
 
@@ -41,6 +43,8 @@ COLUMNS = (
 
 Row = dict[str, Any]
 
+_HEADER: Row = dict(zip(COLUMNS, COLUMNS, strict=True))
+
 
 def row_key(row: Row) -> tuple[str, ...]:
     """What makes a row itself."""
@@ -73,7 +77,7 @@ class ResultsFile:
         if whole != content:
             os.truncate(self.path, len(whole))
         if not whole:
-            self._append([dict(zip(COLUMNS, COLUMNS, strict=True))])
+            self._append([_HEADER])
 
     def add(self, rows: Iterable[Row]) -> None:
         """Write rows, on disk when this returns."""
@@ -85,17 +89,12 @@ class ResultsFile:
         """Rewrite the file without the failed rows of some keys, at once or not at all."""
         kept = [row for row in self.rows if not (row["error"] and row_key(row) in keys)]
         if len(kept) < len(self.rows):
-            rest = ResultsFile(self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp"))
-            rest.add(kept)
-            os.replace(rest.path, self.path)
+            write_atomically(self.path, _text([_HEADER, *kept]))
             self.rows = kept
 
     def _append(self, rows: list[Row]) -> None:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writerows({c: _escaped(v) for c, v in row.items()} for row in rows)
         with self.path.open("ab") as file:
-            file.write(text.getvalue().encode())
+            file.write(_text(rows))
             file.flush()
             os.fsync(file.fileno())
 
@@ -109,6 +108,13 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
         If it is no file of results.
     """
     return _rows(Path(path), Path(path).read_bytes())
+
+
+def _text(rows: Iterable[Row]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writerows({c: _escaped(v) for c, v in row.items()} for row in rows)
+    return text.getvalue().encode()
 
 
 def _rows(path: Path, content: bytes) -> list[Row]:

@@ -108,8 +108,8 @@ def save_washers(
     ['ground_truth/scratch/001_mask.png', 'test/good/000.png', 'test/scratch/001.png',
      'train/good/000.png']
     """
-    for name, number in (("n_train", n_train), ("n_good", n_good)):
-        check_integer(name, number, "save_washers", minimum=0)
+    for parameter, number in (("n_train", n_train), ("n_good", n_good)):
+        check_integer(parameter, number, "save_washers", minimum=0)
     washers = make_washers(n_train + n_good, n_defective, size=size, random_state=random_state)
     for i, (image, kind) in enumerate(zip(washers.images, washers.kind, strict=True)):
         part, name = ("train", i) if i < n_train else ("test", i - n_train)
