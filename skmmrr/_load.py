@@ -27,8 +27,8 @@ def load(
     """Read a detector that its method ``save`` wrote. Nothing in the file is run.
 
     A file may come from anybody: all of it is checked before a detector is made of it, and nothing
-    much larger than the file is allocated. That it comes from whom it should, it cannot tell: its
-    digest finds damage, not forgery.
+    much larger than the file is allocated. The digest detects damage, not forgery: it does not
+    prove who wrote the file.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ def load(
     FileNotFoundError
         If there is no such file.
     SavedFileError
-        A ValueError, if the file is damaged, altered, beyond a limit, of a newer version, or
-        something else; it is named, with what was found and what is allowed.
+        A ValueError, if the file is damaged, altered, above a limit, from a newer version, or not
+        a saved detector. The message names the file, what was found and what is allowed.
     ImportError
         If safetensors is not installed.
 

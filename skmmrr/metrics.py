@@ -93,7 +93,7 @@ def precision_at_n(
     """
     anomalous, scores = _labels_and_scores(y_true, y_score, anomaly_label)
     if n is None and not anomalous.any():
-        raise ValueError("precision_at_n finds no anomaly in y_true to count. Name n.")
+        raise ValueError("precision_at_n finds no anomaly in y_true to count. Pass n.")
     n = int(anomalous.sum()) if n is None else check_integer("n", n, "precision_at_n", 1)
     if not 1 <= n <= len(scores):
         raise ValueError(

@@ -22,6 +22,7 @@ from torch._higher_order_ops.scan import scan
 from torch.nn import functional as F
 
 import skmmrr
+from skmmrr._extras import import_extra
 from skmmrr.core.complexity import require_adjustment, total_variation
 from skmmrr.core.files import write_atomically
 from skmmrr.core.top_share import mean_of_top
@@ -48,7 +49,8 @@ def export_onnx(detector: MMRRDetector, path: str | os.PathLike[str]) -> None:
 
     - ``anomaly_score`` of shape (n,): the negative of ``score_samples``;
     - ``decision`` of shape (n,): ``decision_function``, negative for anomalies;
-    - ``anomaly_map`` of shape (n, height, width) or (n, n_features); not of features that are rows.
+    - ``anomaly_map`` of shape (n, height, width) or (n, n_features); absent if the features are one
+      row per sample.
 
     Parameters
     ----------
@@ -91,8 +93,8 @@ def export_onnx(detector: MMRRDetector, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(detector, MMRRDetector):
         raise TypeError(
-            "export_onnx takes an MMRRDetector; skmmrr fit makes one by --detector mmrr-features, "
-            f"mmrr or mmrr-8-nodes. Got a {type(detector).__name__}."
+            "export_onnx takes an MMRRDetector, as skmmrr fit makes it with --detector mmrr or "
+            f"mmrr-features. Got a {type(detector).__name__}."
         )
     check_is_fitted(detector)
     detector._check_threshold()
@@ -244,20 +246,15 @@ def _give_default(ir: Any, model: Any, name: str, value: float) -> None:
 
 
 def _onnx_ir() -> tuple[Any, Any]:
-    try:
-        import onnx_ir
-        import onnx_ir.passes.common
-        import onnxscript  # noqa: F401 torch's exporter needs it
-    except ImportError as error:
-        raise ImportError(
-            "export_onnx needs onnx and onnxscript. Install them: pip install 'skmmrr[onnx]'."
-        ) from error
-    return onnx_ir, onnx_ir.passes.common
+    import_extra("onnxscript", "onnx", "export_onnx")  # torch's exporter needs it
+    names = ("onnx_ir", "onnx_ir.passes.common")
+    ir, passes = (import_extra(name, "onnx", "export_onnx") for name in names)
+    return ir, passes
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's remarks on torchvision, and its own deprecations, to itself."""
+    """Silence the exporter's remarks on torchvision and its own deprecation warnings."""
     logger = logging.getLogger("torch.onnx._internal.exporter")
     level = logger.level
     logger.setLevel(logging.ERROR)

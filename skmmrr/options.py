@@ -54,7 +54,7 @@ class Network(BaseEstimator):
     _UNSAVED: ClassVar[tuple[str, ...]] = ()
 
     def check(self, owner: str) -> None:
-        """Raise TypeError or ValueError for what is no size."""
+        """Raise TypeError or ValueError for what is not a size."""
         for name, value in self.get_params().items():
             if value is not None:
                 check_integer(f"network.{name}", value, owner, minimum=1, remedy=_CHOOSES)
@@ -74,19 +74,19 @@ class Training(BaseEstimator):
         Highest rate of the schedule. None: for MMRR 3e-3 on images for a phase of 1,000 steps or
         more, else 1e-3; 1e-4 for the rotation autoencoder, 1e-3 for MLSAD.
     optimizer : {"adamw", "radam", "adam"}, default=None
-        "radam" is the MMRR paper's; "adam" has beta1 = 0.5, as the rotation autoencoder's thesis.
-        None: "adamw" for MMRR and MLSAD, "adam" for the rotation autoencoder.
+        "radam" is the MMRR paper's; "adam" has beta1 = 0.5, as in the rotation autoencoder's
+        thesis. None: "adamw" for MMRR and MLSAD, "adam" for the rotation autoencoder.
     schedule : {"cosine", "plateau", "constant"}, default=None
         "cosine" warms up over the first tenth of the steps, decays over the rest, and stops early
         when the validation loss has stopped falling. "plateau" is the MMRR paper's: the rate is
         halved whenever that loss has not fallen for 500 epochs; it is checked every epoch. None:
         "cosine" for MMRR and MLSAD, "constant" for the rotation autoencoder.
     level_power : float, default=None
-        Of MMRR alone. In training, levels are drawn as ``u ** level_power`` with u from U(0, 1).
+        MMRR only. In training, levels are drawn as ``u ** level_power`` with u from U(0, 1).
         The paper's are uniform, 1.0; higher values draw low levels more often, which U-Nets
         learn late. None: 3.0 for U-Nets with fewer than 1,000 steps of the restoration, else 1.0.
     levels_per_sample : int, default=None
-        Of MMRR alone. Levels at which a training step sees each sample of the batch; embedding and
+        MMRR only. Levels at which a training step sees each sample of the batch; embedding and
         mask logits are computed once for all of them. The paper has 1. None: 4.
     checkpoint : path-like, default=None
         Checkpoint file for long fits. Training state is saved to it after validations, at most

@@ -24,9 +24,10 @@ class LoadImages(TransformerMixin, BaseEstimator):
     Parameters
     ----------
     size : tuple (height, width), default=None
-        To which pictures are resized. None takes the size of the first one, and wants all of that.
+        To which pictures are resized. None takes the size of the first picture, which all others
+        must have.
     mode : {"color", "grey"}, default="color"
-        Whether images have three channels or none.
+        "color" gives three channels, "grey" no channel axis.
 
     Notes
     -----
@@ -87,7 +88,7 @@ class LoadImages(TransformerMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If X is no sequence of paths, a file cannot be read as a picture, or sizes differ and
+            If X is not a sequence of paths, a file cannot be read as a picture, or sizes differ and
             none is asked for; the file is named.
         FileNotFoundError
             If a file is not there.

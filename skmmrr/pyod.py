@@ -48,8 +48,8 @@ class PyODAdapter(ParameterGroups, PyODBaseDetector):
         The fitted detector inside, for what PyOD does not have, such as ``anomaly_map``.
     decision_scores_ : ndarray of shape (n_samples,)
         Anomaly scores of the training samples, each as if it had not been fitted, so that
-        `threshold_` is one for new samples. Those that trained networks have, in their order, the
-        quantiles of the scores of samples that were held out.
+        `threshold_` is one for new samples. Scores of samples that networks were trained on are
+        rescaled: their first, fifth and ninth deciles become those of held-out samples.
     threshold_ : float
         Scores above it are abnormal.
     labels_ : ndarray of int of shape (n_samples,)

@@ -347,7 +347,7 @@ def _edges(column: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
 def average_squares(images: Tensor, side: int) -> Tensor:
     """Images of (n, channels, height, width) with the mean of every square of pixels as a pixel.
 
-    Where the sides are no multiples, the squares at the lower and right edges are cut off.
+    Where the sides are not multiples, the squares at the lower and right edges are cut off.
     """
     if side == 1:
         return images

@@ -109,7 +109,7 @@ def test_the_file_is_small_tells_its_threshold_and_leaves_the_detector_alone(tmp
 def test_wrong_uses(tmp_path, monkeypatch, rng):
     with pytest.raises(NotFittedError):
         export_onnx(MMRRDetector(), tmp_path / "detector.onnx")
-    with pytest.raises(TypeError, match=r"takes an MMRRDetector; .* Got a KDEDetector"):
+    with pytest.raises(TypeError, match=r"takes an MMRRDetector, .* Got a KDEDetector"):
         export_onnx(KDEDetector().fit([[0.0], [1.0]]), tmp_path / "detector.onnx")
     detector = MMRRDetector(2, **SMALL).fit(rng.normal(size=(30, 2)))
     monkeypatch.setitem(sys.modules, "onnxscript", None)

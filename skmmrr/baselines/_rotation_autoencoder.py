@@ -264,9 +264,10 @@ class RotationAutoencoderDetector(NetworkDetector):
     The rotation of an image that is not square can be seen from its padding alone, which makes
     "cls" of little use there.
 
-    The thesis leaves open, and here it is: linear output of the decoder, where a ReLU as printed
-    can die; one decoder layer less than printed, which mirrors the encoder; 128 hidden features
-    in the classifier; and the weights of the lowest validation loss are kept, not the last ones.
+    This implementation departs from the thesis, or fills its gaps, as follows: the decoder's
+    output is linear, since the printed ReLU can die; the decoder has one layer less than printed,
+    so that it mirrors the encoder; the classifier has 128 hidden features; and the weights with the
+    lowest validation loss are kept, not the last ones.
 
     Threads and seeds are as for :class:`skmmrr.MMRRDetector`.
 

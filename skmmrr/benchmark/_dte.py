@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 
-from skmmrr.core.initialisation import GLOBAL_STATE
+from skmmrr.core.initialisation import globally_seeded
 from skmmrr.core.seeds import draw_seed
 
 
@@ -90,8 +90,7 @@ class CategoricalDTE(OutlierMixin, BaseEstimator):
         """Learn to tell the time of noisy training samples, of shape (n_samples, n_features)."""
         x = torch.from_numpy(validate_data(self, X, dtype=np.float32))
         deviations = torch.from_numpy(np.sqrt(noise_variances(self.n_times))).float()
-        with GLOBAL_STATE, torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(draw_seed(self.random_state))
+        with globally_seeded(draw_seed(self.random_state)):
             self.network_ = self._network(x.shape[1])
             optimizer = torch.optim.Adam(self.network_.parameters(), 1e-4, weight_decay=5e-4)
             for _ in range(self.epochs):

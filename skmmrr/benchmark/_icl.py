@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from skmmrr.core.devices import resolve_device
-from skmmrr.core.initialisation import GLOBAL_STATE
+from skmmrr.core.initialisation import globally_seeded
 from skmmrr.core.seeds import draw_seed
 
 _SCORED = 1000  # samples at a time
@@ -31,7 +31,7 @@ class ICL(OutlierMixin, BaseEstimator):
     width, epochs, batch_size : int
     temperature : float
     device : str
-        As of :class:`~skmmrr.MMRRDetector`.
+        As in :class:`~skmmrr.MMRRDetector`.
     random_state : int, RandomState instance or None, default=None
     """
 
@@ -56,8 +56,7 @@ class ICL(OutlierMixin, BaseEstimator):
         x = torch.from_numpy(validate_data(self, X, dtype=np.float32, ensure_min_features=3))
         device = resolve_device(self.device, "ICL")
         enough = 1e-3 if x.shape[1] <= 40 else 1e-2  # of the loss
-        with GLOBAL_STATE, torch.random.fork_rng(devices=[]):  # all draws are made on the CPU
-            torch.default_generator.manual_seed(draw_seed(self.random_state))
+        with globally_seeded(draw_seed(self.random_state)):  # all draws are made on the CPU
             self.network_ = _Pairs(x.shape[1], self.width).to(device)
             optimizer = torch.optim.Adam(self.network_.parameters(), 1e-3)
             for epoch in range(self.epochs):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from skmmrr._pandas import import_pandas
+from skmmrr._extras import import_pandas
 from skmmrr.benchmark.detectors import as_candidates
 from skmmrr.benchmark.results import Row
 from skmmrr.benchmark.runner import Cell, measure_all
@@ -47,13 +47,13 @@ def compare(
         +1 and -1 (anomaly), 0 and 1 (anomaly), or booleans that are True for anomalies. None takes
         all samples for normal: nothing can tell then which detector finds more anomalies.
     detectors : sequence or dict
-        As of :func:`skmmrr.benchmark.run`.
+        As in :func:`skmmrr.benchmark.run`.
     n_splits : int, default=3
         Folds, at least 2. Every sample is tested once.
     random_state : int, default=0
         Seed of folds and detectors.
     n_jobs : int, default=None
-        Fits at a time, as of joblib.
+        Number of simultaneous fits, as in joblib.
     verbose : int, default=0
         1 shows progress.
 

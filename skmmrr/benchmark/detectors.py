@@ -235,7 +235,7 @@ def as_candidates(detectors: Any) -> list[Candidate]:
     Raises
     ------
     TypeError, ValueError
-        If something is no detector, or two rows would have one name.
+        If something is not a detector, or two rows would have one name.
     """
     if isinstance(detectors, str) or not len(detectors):
         raise TypeError(

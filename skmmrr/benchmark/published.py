@@ -1,7 +1,7 @@
 """The papers' numbers, as printed: ``published.csv`` has a row for each.
 
 A method has one name, ``method``, in all papers; ``printed_method`` is what the table calls it,
-blank where our text of the paper has lost it: the names of the rows of MLSAD's table 4 follow from
+blank where our copy of the paper lacks it: the names of the rows of MLSAD's table 4 follow from
 their order. MMRR's own figures for MVTec AD are from table 10, which is table 7 with deviations.
 """
 

@@ -83,7 +83,7 @@ def rank_detectors(frame: Frame, metric: str = "auroc") -> Ranks:
     if min(n_sets, n_detectors) < 2:
         raise ValueError(
             "Ranks need at least two detectors, and two data sets that all were measured on. Got "
-            f"{n_detectors} and {n_sets}. Name the detectors that are complete."
+            f"{n_detectors} and {n_sets}. Select detectors that were measured on every data set."
         )
     each = rankdata(-cells.to_numpy(), axis=1)
     order = np.argsort(each.mean(axis=0), kind="stable")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from skmmrr._pandas import import_pandas
+from skmmrr._extras import import_pandas
 from skmmrr.benchmark.counterparts import NOTE, RECOMPUTED, published_figures
 from skmmrr.benchmark.detectors import DETECTOR_NAMES
 from skmmrr.benchmark.ranks import rank_detectors

@@ -105,7 +105,7 @@ def read_rows(path: str | os.PathLike[str]) -> list[Row]:
     Raises
     ------
     ValueError
-        If it is no file of results.
+        If it is not a results file.
     """
     return _rows(Path(path), Path(path).read_bytes())
 
@@ -122,7 +122,7 @@ def _rows(path: Path, content: bytes) -> list[Row]:
     if not content.startswith(header[: len(content)]):
         first = content.splitlines()[0][:80].decode(errors="replace")
         raise ValueError(
-            f"{path} is no file of results of this version: it begins with {first!r}. Name "
+            f"{path} is not a results file of this version: it begins with {first!r}. Name "
             "another file."
         )
     lines = content[: content.rfind(b"\n") + 1].decode().split("\n")[:-1]

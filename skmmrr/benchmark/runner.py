@@ -102,8 +102,8 @@ def run(
     out : path-like
         The file; see :data:`skmmrr.benchmark.results.COLUMNS`.
     n_jobs : int, default=None
-        Fits at a time, as of joblib: within ``joblib.parallel_config("dask")`` they run on a
-        cluster. None is one here.
+        Number of simultaneous fits, as in joblib: within ``joblib.parallel_config("dask")`` they
+        run on a cluster. None is one here.
     retry : bool, default=False
         Whether to run again what failed.
     scores : path-like, default=None
@@ -316,7 +316,8 @@ def _lacks(file: ResultsFile, cell: Cell) -> bool:
         if before != row["parameters"]:
             raise ValueError(
                 f"{file.path} has rows of {row['detector']!r} with other parameters: {before}, not "
-                f"{row['parameters']}. Name another file, or the detector otherwise in a dict."
+                f"{row['parameters']}. Choose another file, or give the detector another name in a "
+                "dict."
             )
     return not all(row_key(row) in known for row in cell.identities())
 

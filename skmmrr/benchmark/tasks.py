@@ -196,7 +196,7 @@ def array_tasks(X: ArrayLike, y: ArrayLike | None, n_splits: int, name: str = "d
     """
     X, labels = np.asarray(X), None if y is None else np.where(is_anomaly(y), -1, 1)
     if labels is not None:
-        next(NoveltySplit(n_splits).split(X, labels))  # too few samples are told at once
+        next(NoveltySplit(n_splits).split(X, labels))  # too few samples are reported at once
     protocol = "unlabelled folds" if y is None else "novelty folds"
     return [
         Task(name, protocol, f"fold {fold}", partial(_load_fold, X, labels, n_splits, fold))
@@ -324,7 +324,7 @@ def _side(name: str, side: str) -> int:
 def _mvtec_task(rest: str, data_home: str | Path | None) -> Task:
     category, _, side = rest.partition(":")
     size = _side(f"mvtec:{rest}", side) if side else 256
-    _load_mvtec(category, size, "test", data_home)  # what is missing is told before anything runs
+    _load_mvtec(category, size, "test", data_home)  # reports what is missing before anything runs
     name = f"mvtec:{category}" if size == 256 else f"mvtec:{category}:{size}"
     load = partial(_load_category, category, size, data_home)
     return Task(name, _MVTEC_PROTOCOL, category, load)

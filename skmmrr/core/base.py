@@ -65,7 +65,7 @@ class BaseDetector(OutlierMixin, ParameterGroups, BaseEstimator, ABC):
     those that cannot.
     """
 
-    _PARAMETER_KINDS: ClassVar[dict[str, Kind]] = {}  # in files: of parameters that are no scalars
+    _PARAMETER_KINDS: ClassVar[dict[str, Kind]] = {}  # in files: of parameters that are not scalars
     _KEEPS: ClassVar[dict[str, Kind]] = {  # in files: all that a fit learns
         "n_features_in_": Integer(1),
         "feature_names_in_": Lacking(Texts()),

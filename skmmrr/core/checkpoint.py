@@ -26,7 +26,7 @@ class Checkpoint:
     ----------
     path : Path
     description : str
-        Of the fit: every number that it depends on, beside its samples and first weights.
+        Of the fit: every number that it depends on, besides its samples and first weights.
     owner : str
         Whose fit it is, for error messages.
     """
@@ -39,7 +39,7 @@ class Checkpoint:
     def open(
         self, X: NDArray[Any], parts: list[NDArray[Any]], device: torch.device
     ) -> dict[str, Any] | None:
-        """What the same fit has saved, if it has; what is no checkpoint of it is refused.
+        """What the same fit has saved, if it has; what is not its checkpoint is refused.
 
         Parameters
         ----------
@@ -60,14 +60,14 @@ class Checkpoint:
             fit, state = saved["fit"], saved["state"]
         except Exception as error:  # of many kinds: of the file system, of zip files, of pickle
             raise ValueError(
-                f"{self.path}, the training.checkpoint of {self.owner}, is a file of something "
-                f"else ({type(error).__name__}). Name another one."
+                f"{self.path}, the training.checkpoint of {self.owner}, cannot be read as "
+                f"a checkpoint ({type(error).__name__}: {error}). Choose another path."
             ) from error
         if fit != self.fit:
             raise ValueError(
-                f"{self.path}, the training.checkpoint of {self.owner}, is of another fit: of other"
-                " samples, parameters, random_state, device or version of torch. Name another "
-                "file, or delete it to begin anew."
+                f"{self.path}, the training.checkpoint of {self.owner}, belongs to another fit, "
+                "with other samples, parameters, random_state, device or torch version. Choose "
+                "another path, or delete the file to start over."
             )
         found: dict[str, Any] = state
         return found

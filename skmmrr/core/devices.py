@@ -32,7 +32,7 @@ def resolve_device(device: str | torch.device, owner: str) -> torch.device:
     try:
         resolved = torch.device(device)
         torch.empty(0, device=resolved)
-    except Exception as error:  # of many kinds: what is no device, and what is not built in
+    except Exception as error:  # of many kinds: what is not a device, and what is not built in
         said = next(iter(str(error).splitlines()), type(error).__name__)
         raise ValueError(
             f"The parameter 'device' of {owner} must be 'auto', 'cpu', or a device that torch can "

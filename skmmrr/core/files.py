@@ -3,8 +3,8 @@
 Nothing in a file is run when it is loaded. It names a detector of this library, its parameters and
 its fitted attributes. Each detector says in ``_KEEPS`` what those are, kind by kind; anything else
 is refused before it is built, and nothing larger than the file is made of it. A digest over all of
-it tells a damaged file from a good one. It is no secret: that a file comes from whom it should, a
-digest cannot tell.
+it tells a damaged file from a good one. It is not secret, so it does not
+prove who wrote the file.
 """
 
 import copy
@@ -24,6 +24,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
+from skmmrr._extras import import_extra
 from skmmrr.core.devices import resolve_device
 from skmmrr.core.kinds import (
     Arrays,
@@ -109,7 +110,7 @@ def load_detector(
         content, arrays = _read(path, allowed)
         detector = _decode_detector(content, arrays, classes, allowed, fitted=True)
     except SavedFileError as error:
-        found = f"{path} is no detector that skmmrr can load: {error}. {_REMEDY}"
+        found = f"{path} is not a detector that skmmrr can load: {error}. {_REMEDY}"
         raise SavedFileError(found) from error
     scoring = getattr(detector, "detector_", detector)  # which may be wrapped
     if device is not None and hasattr(scoring, "device"):
@@ -403,11 +404,11 @@ def _parse(text: str) -> Any:
             object_pairs_hook=_object,
         )
     except (ValueError, RecursionError) as error:
-        raise SavedFileError(f"its content is no JSON that skmmrr writes: {error}") from error
+        raise SavedFileError(f"its content is not JSON as skmmrr writes it: {error}") from error
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _integer(digits: str) -> int:
@@ -433,10 +434,4 @@ def _digest(text: str, arrays: Arrays) -> str:
 
 
 def _safetensors() -> Any:
-    try:
-        import safetensors.numpy
-    except ImportError as error:
-        raise ImportError(
-            "Files of detectors need safetensors. Install it: pip install 'skmmrr[files]'."
-        ) from error
-    return safetensors.numpy
+    return import_extra("safetensors.numpy", "files", "A file of a detector")

@@ -35,7 +35,7 @@ def _checked_values(X: Any, owner: str) -> Any:
     if any(np.ma.is_masked(part) for part in parts):
         raise ValueError(
             f"X of {owner} must have no masked elements, since nothing is known of them. Leave "
-            "their rows out, or fill them by X.filled(...)."
+            "their rows out, or fill them with X.filled(...)."
         )
     if any(isinstance(part, str | bytes | os.PathLike) for part in parts):
         raise TypeError(_text_instead(owner))
@@ -64,7 +64,7 @@ def _array(X: Any, owner: str) -> Any:
     except (ValueError, TypeError, RuntimeError) as error:
         raise ValueError(
             f"X of {owner} must be rows or images of one shape, of numbers. Got a "
-            f"{type(X).__name__} of which numpy makes no array: {error}"
+            f"{type(X).__name__} from which numpy cannot make an array: {error}"
         ) from error
 
 
@@ -84,13 +84,13 @@ def _text_instead(owner: str) -> str:
 
 def _dates_instead(what: str, dtype: Any) -> str:
     return (
-        f"X of {what} must be numbers. Got {dtype}: dates and times have no unit as numbers. "
-        "Choose one, such as (X - X.min()) / np.timedelta64(1, 'h')."
+        f"X of {what} must be numbers. Got {dtype}: dates and times need a unit to become "
+        "numbers. Convert them first, for example by (X - X.min()) / np.timedelta64(1, 'h')."
     )
 
 
 def _check_columns(X: Any, owner: str) -> None:
-    """Refuse columns of a DataFrame that are no numbers; those of objects may be."""
+    """Refuse columns of a DataFrame that are not numbers; those of objects may be."""
     for name, dtype in X.dtypes.items():
         if dtype.kind in ("m", "M"):
             raise TypeError(_dates_instead(f"{owner}, in its column {name!r},", dtype))
@@ -99,12 +99,12 @@ def _check_columns(X: Any, owner: str) -> None:
 
 
 def _check_objects(X: Any, what: str) -> None:
-    """Refuse objects that are no numbers, or larger than any float."""
+    """Refuse objects that are not numbers, or larger than any float."""
     try:
         X.astype(np.float64)
     except OverflowError as error:
         raise ValueError(
-            f"{what} must be numbers that float64 can hold, to about 1.8e308. Got an int beyond. "
+            f"{what} must be numbers that float64 can hold, to about 1.8e308. Got a larger int. "
             "Divide X by a constant, or take its logarithm."
         ) from error
     except (TypeError, ValueError) as error:

@@ -4,7 +4,8 @@ torch's own constructors draw from the global random state. So networks are buil
 and each module initialises itself afterwards; a weight that nobody initialised is an error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import RLock
 from typing import TypeVar
 
@@ -14,10 +15,22 @@ from torch import Tensor, nn
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 DrawWeight = Callable[[Tensor, torch.Generator], object]
 
-GLOBAL_STATE = RLock()  # held while torch's global random state is another than the user's
+_GLOBAL_STATE = RLock()  # held while torch's global random state is another than the user's
 
 _WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd)
 _NORMS = (nn.GroupNorm, nn.LayerNorm, nn.modules.batchnorm._NormBase)
+
+
+@contextmanager
+def globally_seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed torch's global random state, of a GPU too, and restore it; such blocks take turns."""
+    gpus = [device] if device is not None and device.type == "cuda" else []
+    with _GLOBAL_STATE, torch.random.fork_rng(gpus):
+        torch.default_generator.manual_seed(seed)
+        for gpu in gpus:
+            with torch.cuda.device(gpu):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def he_normal(weight: Tensor, generator: torch.Generator) -> None:
@@ -113,7 +126,5 @@ def _reset_by_torch(layer: nn.Module, generator: torch.Generator) -> None:
     reset = getattr(layer, "reset_parameters", getattr(layer, "_reset_parameters", None))
     if reset is None or not any(True for _ in layer.parameters(recurse=False)):
         return
-    seed = int(torch.randint(2**62, (), generator=generator))
-    with GLOBAL_STATE, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with globally_seeded(int(torch.randint(2**62, (), generator=generator))):
         reset()

@@ -6,7 +6,7 @@ A :class:`Phase` says which weights move, on which losses, and what chooses the 
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from skmmrr.core.checkpoint import Checkpoint
 from skmmrr.core.cuda_graph import GraphedStep, side_by_side
 from skmmrr.core.devices import autocast, module_to_device, repeatable, to_device
-from skmmrr.core.initialisation import GLOBAL_STATE
+from skmmrr.core.initialisation import globally_seeded
 from skmmrr.core.interrupts import Interrupt, deferred_interrupt
 from skmmrr.core.kinds import SMALLEST, Array, Choice, Integer, Real, Table, require, stored
 from skmmrr.core.seeds import member_key, numpy_generator, torch_generator
@@ -143,7 +143,7 @@ class Phase:
         keeps the last ones, for games that no loss judges.
     budget : Budget
     terms : tuple of str, default=()
-        What the history has of the validation samples beside the loss. Each of the criterion then
+        What the history records for the validation samples besides the loss. The criterion then
         gives a tensor (n_samples, 1 + n_terms): the loss, and these.
     independent : bool, default=False
         Whether no update sees what another moves: on a GPU they are made side by side then.
@@ -326,7 +326,7 @@ class _Course:
 
 
 class _Run:
-    """A phase on its way: all that moves in it, beside the weights."""
+    """A phase on its way: all that moves in it, besides the weights."""
 
     def __init__(self, phase: Phase, data: TrainingData) -> None:
         self.phase, self.data = phase, data
@@ -701,14 +701,16 @@ def fitting(phases: Sequence[Phase], data: TrainingData) -> Iterator[Interrupt]:
     want the cores too. The number depends on the work of a step alone, never on the machine's load:
     it decides the last bits of the weights.
     """
-    with deferred_interrupt() as interrupt, _threads(phases, data), _seeded(phases, data):
+    draws = any(phase.draws_globally for phase in phases)
+    seeded = globally_seeded(data.seed, data.device) if draws else nullcontext()
+    with deferred_interrupt() as interrupt, _threads(phases, data), seeded:
         yield interrupt
         if data.checkpoint is not None and not interrupt.requested:
             data.checkpoint.remove()
         if interrupt.requested and not interrupt.answered:
             warn(
                 "Ctrl-C came after the training, and the fit went on to its end. Press it twice to "
-                "give a fit up.",
+                "abort a fit.",
                 TrainingInterrupted,
             )
 
@@ -735,21 +737,6 @@ def _threads(phases: Sequence[Phase], data: TrainingData) -> Iterator[None]:
             _Borrowed.borrowers -= 1
             if _Borrowed.borrowers == 0:
                 torch.set_num_threads(_Borrowed.before)
-
-
-@contextmanager
-def _seeded(phases: Sequence[Phase], data: TrainingData) -> Iterator[None]:
-    """Seed torch's global random state for a fit, and restore it; such fits take turns."""
-    if not any(phase.draws_globally for phase in phases):
-        yield
-        return
-    gpus = [data.device] if data.device.type == "cuda" else []
-    with GLOBAL_STATE, torch.random.fork_rng(gpus):
-        torch.default_generator.manual_seed(data.seed)
-        for gpu in gpus:
-            with torch.cuda.device(gpu):
-                torch.cuda.manual_seed(data.seed)
-        yield
 
 
 def worthwhile_threads(phases: Sequence[Phase], data: TrainingData) -> int:

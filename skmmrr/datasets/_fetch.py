@@ -2,8 +2,8 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
+from skmmrr._extras import import_extra
 from skmmrr.core.validation import check_option
 from skmmrr.datasets._home import get_data_home
 
@@ -87,7 +87,7 @@ def fetch(
     ValueError: The parameter 'name' of fetch must be one of ('mnist', ...
     """
     check_option("name", name, "fetch", tuple(_SETS))
-    pooch = _pooch()
+    pooch = import_extra("pooch", "benchmark", "fetch")
     home = get_data_home(data_home)
     folder, address, files = _SETS[name]
     for file, md5 in files.items():
@@ -100,13 +100,3 @@ def fetch(
             progressbar=progress,
         )
     return home
-
-
-def _pooch() -> Any:
-    try:
-        import pooch
-    except ImportError as error:
-        raise ImportError(
-            "fetch needs pooch. Install it: pip install 'skmmrr[benchmark]'."
-        ) from error
-    return pooch

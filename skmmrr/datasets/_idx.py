@@ -45,7 +45,7 @@ def load_mnist(
         60,000 or 10,000 images.
     size : tuple (height, width), default=None
         To which images are resized, by Pillow's bilinear interpolation; None keeps 28x28. The
-        papers take (32, 32), and do not print by what interpolation.
+        papers take (32, 32), and do not say which interpolation they use.
     data_home : path-like, default=None
         Folder with the files, or with a folder ``mnist`` or ``MNIST/raw`` that has them; see
         :func:`get_data_home`. Their names are those of the original, such as
@@ -95,7 +95,7 @@ def load_fashion_mnist(
     subset : {"train", "test"}, default="train"
         60,000 or 10,000 images.
     size : tuple (height, width), default=None
-        As of :func:`load_mnist`.
+        As in :func:`load_mnist`.
     data_home : path-like, default=None
         Folder with a folder ``fashion-mnist`` or ``FashionMNIST/raw`` that has the files; see
         :func:`get_data_home`. Their names are those of MNIST, so they are not looked for in the
@@ -104,7 +104,7 @@ def load_fashion_mnist(
     Returns
     -------
     fashion : Bunch
-        As of :func:`load_mnist`; ``target_names`` are the articles.
+        As in :func:`load_mnist`; ``target_names`` are the articles.
 
     Raises
     ------

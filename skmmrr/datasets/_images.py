@@ -64,7 +64,7 @@ def read_image(path: PathLike, size: tuple[int, int] | None, mode: str) -> NDArr
     Raises
     ------
     ValueError
-        If the file is no picture, damaged, of more pixels than Pillow allows, or of values whose
+        If the file is not a picture, damaged, of more pixels than Pillow allows, or of values whose
         range is not known; its name is in the message.
     OSError
         If there is no such file, or it may not be read.
@@ -153,11 +153,11 @@ def load_image_folder(
     Parameters
     ----------
     folder : path-like
-        Files that are no pictures by their extension are skipped.
+        Files that are not pictures by their extension are skipped.
     size : tuple (height, width), default=None
         To which images are resized. None wants them all of one size.
     mode : {"color", "grey"}, default="color"
-        Whether images have three channels or none.
+        "color" gives three channels, "grey" no channel axis.
 
     Returns
     -------
@@ -219,7 +219,7 @@ def load_mvtec_ad(
     size : tuple (height, width), default=(256, 256)
         To which images and masks are resized.
     mode : {"color", "grey"}, default="color"
-        Whether images have three channels or none.
+        "color" gives three channels, "grey" no channel axis.
     data_home : path-like, default=None
         Folder with a folder ``mvtec_ad`` of categories, or with the categories; see
         :func:`get_data_home`.

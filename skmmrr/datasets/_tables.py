@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from skmmrr._pandas import import_pandas
+from skmmrr._extras import import_pandas
 from skmmrr.core.labels import is_anomaly
 from skmmrr.core.validation import check_path
 from skmmrr.datasets._home import corrupt, get_data_home
@@ -89,7 +89,7 @@ def load_csv(path: PathLike, *, target: str | None = None, anomaly_label: Any = 
     ImportError
         If pandas is not installed.
     ValueError
-        If there is no such column or label, a value is no number or missing, or there is no row;
+        If there is no such column or label, a value is not a number or missing, or there is no row;
         the line and the column are in the message.
 
     Examples
@@ -157,7 +157,7 @@ def _read_csv(path: Path) -> Any:
     try:
         lines = pd.read_csv(path, header=None, skip_blank_lines=False, **text).map(str.strip)
     except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
-        raise ValueError(f"{path} is no table with a line of names: {error}") from error
+        raise ValueError(f"{path} is not a table with a header line: {error}") from error
     cells = lines[(lines != "").any(axis=1)].rename(index=lambda i: i + 1)
     if len(cells) < 2:
         raise ValueError(f"{path} needs a line of names and a row. It has one line.")

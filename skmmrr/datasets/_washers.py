@@ -95,7 +95,7 @@ def save_washers(
     n_train, n_good, n_defective : int
         Pictures in ``train/good``, in ``test/good``, and with defects in ``test``.
     size, random_state
-        As of :func:`make_washers`.
+        As in :func:`make_washers`.
 
     Examples
     --------

@@ -210,7 +210,7 @@ class FeatureExtractor:
         return None if len(self.shape) != 3 else (self.shape[0], self.shape[1], self.shape[2])
 
     def check_stored(self) -> None:
-        """Refuse what no fit has, and load the network by its name."""
+        """Refuse what no fit has."""
         require((self.digest is None) == (self.features is None), "features lack their digest")
         require(len(self.shape) in ((1, 3) if self.maps else (1,)), "features lack their shape")
         require(self.representation.downsample == 1, "features are of pictures as they are")

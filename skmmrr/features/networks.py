@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from skmmrr.core.initialisation import GLOBAL_STATE
+from skmmrr.core.initialisation import globally_seeded
 
 _IMAGENET_MEAN, _IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _PLAIN = ((0.5,) * 3, (0.5,) * 3)
@@ -219,7 +219,7 @@ def _timm(name: str, input_size: int | None, stages: Stages | None, maps: bool) 
         )
     config = timm.get_pretrained_cfg(name)
     sizes = {"img_size": input_size} if input_size and config.fixed_input_size else {}
-    with GLOBAL_STATE, torch.random.fork_rng(devices=[]):  # initialisation draws from that state
+    with globally_seeded(0):  # weights are drawn, before those of the training are loaded
         kind: dict[str, Any] = {"num_classes": 0}
         if maps or stages is not None:
             kind = {"features_only": True, "out_indices": stages or _timm_stages(timm, name)}

@@ -97,7 +97,7 @@ class PictureDetector(BaseDetector):
         As :class:`skmmrr.preprocessing.LoadImages` has it; but with `tile`, None lets pictures
         differ in size.
     mode : {"color", "grey"}, default="color"
-        As :class:`skmmrr.preprocessing.LoadImages` has it.
+        As in :class:`skmmrr.preprocessing.LoadImages`.
     tile : int, default=None
         Side of the square tiles that pictures are cut into after resizing. Each is a
         sample. A picture's score is the highest of its tiles' scores; their maps are blended. None
@@ -170,7 +170,7 @@ class PictureDetector(BaseDetector):
         "map_thresholds_": Maybe(Items(Real(), 2)),
         "offset_": Real(),
         "threshold_params_": Table(Scalar()),
-        "calibration_scores_": Lacking(Array("f8", 1)),
+        "calibration_scores_": Array("f8", 1),
     }
 
     detector_: Any
@@ -224,8 +224,8 @@ class PictureDetector(BaseDetector):
         Raises
         ------
         TypeError, ValueError
-            If a parameter or X is not as described, a file is no picture, a picture is smaller than
-            a tile, or there are too few pictures for `false_positive_rate`.
+            If a parameter or X is not as described, a file is not a picture, a picture is smaller
+            than a tile, or there are too few pictures for `false_positive_rate`.
         FileNotFoundError
             If a file is not there.
         """
@@ -417,7 +417,7 @@ class PictureDetector(BaseDetector):
         ----------
         paths : sequence of Path
         maps : bool, default=False
-            Whether anomaly maps are asked for, as of :meth:`anomaly_map`.
+            Whether anomaly maps are asked for, as from :meth:`anomaly_map`.
         verbose : int, default=0
             1 shows progress, with the time left.
 

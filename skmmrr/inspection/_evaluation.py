@@ -73,8 +73,8 @@ class Labels:
         normal = normal_kind(kinds, normal)
         if normal is None:
             raise ValueError(
-                f"No kind of pictures of {searched} is called good, normal or ok. Name the folder "
-                f"of the normal ones by --normal: one of {kinds}."
+                f"No subfolder of {searched} is called good, normal or ok. Pass the normal one as "
+                f"normal=... (--normal on the command line): one of {kinds}."
             )
         labels = {kind: label_of(kind, normal) for kind in kinds}
         if "abnormal" not in labels.values():
@@ -171,7 +171,7 @@ def evaluate_folder(
     detector : PictureDetector
         Fitted.
     folder : path-like
-        With a folder for each kind of picture, or of MVTec AD's layout, whose ``test`` is taken;
+        With a folder for each kind of picture, or with MVTec AD's layout, whose ``test`` is taken;
         pictures in none of these folders are left out. Masks of abnormal pictures, nonzero where
         they are abnormal, may lie in a folder ``ground_truth`` with the same subfolders, named as
         the picture or with ``_mask`` appended.

@@ -27,13 +27,13 @@ class Finding:
     ----------
     path : Path
     kind : str
-        The folder that the file is in, from the one that was searched; "." for that itself.
+        The file's folder, relative to the searched folder; "." for the searched folder itself.
     anomaly_score : float
         NaN for a file that cannot be read.
     abnormal : bool
         Whether the score is above the detector's threshold.
     p_value : float
-        Conformal; NaN for detectors that were not calibrated.
+        Conformal p-value; NaN for a file that cannot be read.
     error : str
         Why the file cannot be read; empty for all others.
     anomaly_map : ndarray of float32 of shape (height, width) or None
@@ -60,7 +60,7 @@ def training_pictures(
     Parameters
     ----------
     folder : path-like
-        Searched with all folders in it. Of a folder of MVTec AD's layout ``train/good`` is taken,
+        Searched with all folders in it. Of a folder with MVTec AD's layout ``train/good`` is taken,
         and where some folders are called good, else normal or ok, these: defects are not
         learned.
     mode : {"color", "grey"}, default="color"
@@ -121,7 +121,7 @@ def score_folder(
     detector : PictureDetector
         Fitted.
     folder : path-like
-        Searched with all folders in it. Of a folder of MVTec AD's layout ``test`` is taken.
+        Searched with all folders in it. Of a folder with MVTec AD's layout ``test`` is taken.
     verbose : int, default=0
         1 shows progress, with the time left.
 
@@ -152,7 +152,7 @@ def inspect_folder(
     detector : PictureDetector
         Fitted.
     folder : path-like
-        As of :func:`score_folder`.
+        As in :func:`score_folder`.
     maps : bool, default=True
         Whether findings have maps and boxes, of a detector that has maps.
     verbose : int, default=0
@@ -204,7 +204,7 @@ def inspect_for(
 
 
 def inspected_folder(folder: str | os.PathLike[str]) -> Path:
-    """The folder that is searched: ``test`` of MVTec AD's layout."""
+    """The folder that is searched: ``test`` in MVTec AD's layout."""
     folder = Path(folder)
     is_mvtec = (folder / "test").is_dir() and (folder / "train").is_dir()
     return folder / "test" if is_mvtec else folder

@@ -91,7 +91,7 @@ def heat(anomaly_map: NDArray[np.floating], thresholds: tuple[float, float]) -> 
     ----------
     anomaly_map : ndarray of shape (height, width)
     thresholds : tuple (low, high) of float
-        As of :func:`abnormal_boxes`: transparent up to `low`, brightest from twice `high` on,
+        As in :func:`abnormal_boxes`: transparent up to `low`, brightest from twice `high` on,
         whatever the pictures at hand have.
 
     Returns

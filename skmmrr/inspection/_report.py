@@ -107,7 +107,7 @@ class Page:
     folder : path-like
         That is searched: the more pictures it has, the smaller they are shown.
     normal : str, default=None
-        As of :func:`write_report`.
+        As in :func:`write_report`.
     """
 
     def __init__(
@@ -223,7 +223,7 @@ def _subtitle(detector: PictureDetector, ranked: Sequence[Finding]) -> str:
     return (
         f"{len(ranked)} pictures, {sum(f.abnormal for f in ranked)} abnormal. "
         f"{type(inner).__name__} on {what} in {'colour' if channels == 3 else 'grey'}"
-        + (", of a region of interest." if detector.roi is not None else ".")
+        + (", within a region of interest." if detector.roi is not None else ".")
     )
 
 
@@ -231,9 +231,9 @@ def _explanation(detector: PictureDetector) -> str:
     if detector.map_thresholds_ is None:
         return f"{type(detector.detector_).__name__} does not tell where a picture is abnormal."
     return (
-        f"Colours begin above what {BULK_QUANTILE:.1%} of a normal picture's map does not exceed, "
-        "on one scale for all pictures. Boxes surround regions that exceed what "
-        f"{PEAK_QUANTILE:.0%} of normal pictures reach anywhere, in pictures above the threshold."
+        f"Colours start at the value below which {BULK_QUANTILE:.1%} of a normal picture's map "
+        "lies, on one scale for all pictures. In pictures above the threshold, boxes mark regions "
+        f"that exceed the highest value of {PEAK_QUANTILE:.0%} of normal pictures."
     )
 
 
@@ -343,7 +343,8 @@ def _skipped(skipped: Iterable[Finding]) -> str:
     )
     if not rows:
         return ""
-    summary = f"{rows.count('<tr>')} files were skipped"
+    n = rows.count("<tr>")
+    summary = f"{n} file{'s were' if n > 1 else ' was'} skipped"
     return f'<details><summary>{summary}</summary><table class="skipped">{rows}</table></details>'
 
 

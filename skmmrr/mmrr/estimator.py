@@ -12,7 +12,7 @@ from sklearn.utils import Bunch, Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skmmrr._pandas import import_pandas
+from skmmrr._extras import import_pandas
 from skmmrr.core.base import NetworkDetector
 from skmmrr.core.chunks import evenly_spaced
 from skmmrr.core.complexity import ErrorAdjustment, learning_images, require_adjustment
@@ -94,7 +94,7 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         weighted with the inverse of the median error of up to 1000 training samples, bin by bin.
         Not in the paper. May be set to False after fit. Other vectors and features do not use it.
     embed : bool, default=True
-        Whether to mask a learned embedding or the sample itself (ablation of table 2).
+        Whether to mask a learned embedding. False masks the sample itself (ablation of table 2).
     mask : {"learned", "constant", "bernoulli"}, default="learned"
         How masks are made (ablation of table 3).
     backbone : {"auto", "unet", "map-unet", "mlp"} or callable, default="auto"
@@ -178,8 +178,8 @@ class MMRRDetector(PlaceDetector, NetworkDetector):
         hold out a tenth each until there are 100: one such fit for 700 samples and more, at most
         ten, none from 2,000 on. With `features` a fifth of the pictures is held out instead,
         in both cases, without further fits. Training samples score higher than new ones;
-        ``fit_predict`` flags the share of them. None sets no threshold, and saves those fits:
-        ``predict`` requires :meth:`calibrate`.
+        ``fit_predict`` flags that share of the training samples. None sets no threshold, and saves
+        those fits: ``predict`` requires :meth:`calibrate`.
     device : str or torch.device, default="auto"
         "auto" is a GPU if there is one, else the CPU. May be set after fit.
     precision : {"auto", "float32", "bfloat16", "float64"}, default="auto"

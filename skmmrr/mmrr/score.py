@@ -12,7 +12,7 @@ def squared_error(x: Tensor, output: Tensor, observed: Tensor | None = None) -> 
     x : Tensor of shape (n, ...)
         The samples.
     output : Tensor of shape (n, k, ...)
-        Them, restored or refined, at k levels.
+        The restored or refined samples at k levels.
     observed : Tensor of bool of shape (n, ...), default=None
         False where a sample has no value. None: all have one.
 

@@ -61,7 +61,8 @@ class LevelPasses:
     refine : bool
         Whether to run the refinement.
     noise_seed : int
-        One draw of noise per model and level, for all samples, made on the CPU from these three.
+        Of the noise: one draw per model and level, for all samples, made on the CPU from this
+        seed, the number of the model and the level.
     device : torch.device
     dtype : torch.dtype
         Of convolutions and products.

@@ -165,7 +165,7 @@ class MMRRSpec:
         except Exception as error:
             raise ValueError(
                 f"The parameter 'backbone' must build networks that give {expected}. Got "
-                f"{type(error).__name__}: {error} Tensors that are no parameters must be buffers."
+                f"{type(error).__name__}: {error} Tensors that are not parameters must be buffers."
             ) from error
         finally:
             model.train()

@@ -55,7 +55,7 @@ class AnomalyMapDisplay:
         """
         _checks.able(estimator, "anomaly_map", cls.__name__)
         maps = estimator.anomaly_map(X)
-        extractor = getattr(estimator, "extractor_", None)  # of features, which are no picture
+        extractor = getattr(estimator, "extractor_", None)  # of features, which are not a picture
         fitted = estimator.spec_ if extractor is None else extractor
         representation = fitted.representation
         images = representation.scale(estimator._validate_X(X, reset=False))

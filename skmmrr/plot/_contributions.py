@@ -89,7 +89,7 @@ class ContributionsDisplay:
         feature_names : sequence of str, default=None
             None takes those of the fit, or else numbers.
         titles, max_features, ax
-            As of the class and of :meth:`plot`.
+            As in the class and of :meth:`plot`.
 
         Returns
         -------
@@ -126,9 +126,9 @@ class ContributionsDisplay:
         Parameters
         ----------
         contributions, usual, feature_names, titles
-            As of the class.
+            As in the class.
         max_features, ax
-            As of :meth:`plot`.
+            As in :meth:`plot`.
 
         Returns
         -------

@@ -5,16 +5,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from skmmrr._extras import import_extra
+
 
 def pyplot(owner: str) -> Any:
     """Import pyplot, or say how to get it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{owner} needs matplotlib. Install it with: pip install 'skmmrr[plot]'"
-        ) from error
-    return plt
+    return import_extra("matplotlib.pyplot", "plot", owner)
 
 
 def as_picture(sample: NDArray[Any]) -> NDArray[Any]:

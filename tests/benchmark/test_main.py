@@ -49,7 +49,7 @@ def test_missing_data_is_told_without_a_traceback(monkeypatch, capsys, tmp_path)
         (["--data", "digits", "--normal", "good"], "--normal goes with --folder, not --data"),
         (["--csv", "t.csv", "--classes", "1"], "--classes goes with --data, not --csv"),
         (["--data", "digits", "--detectors", "collections.OrderedDict"], "A detector is a name"),
-        (["--csv", "t.csv", "--target", "b", "--out", "t.csv"], "no file of results"),
+        (["--csv", "t.csv", "--target", "b", "--out", "t.csv"], "not a results file"),
     ],
 )
 def test_wrong_uses_are_told_without_a_traceback(monkeypatch, capsys, tmp_path, arguments, message):

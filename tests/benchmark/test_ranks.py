@@ -82,7 +82,7 @@ def test_sets_that_a_detector_lacks_do_not_count():
     whole = {key: value for key, value in cells.items() if key[0] != "set 3"}
     assert found.n_sets == 11
     assert_allclose(found.ranks, rank_detectors(frame(whole)).ranks)
-    with pytest.raises(ValueError, match=r"two data sets.*Got 5 and 1\. Name the detectors"):
+    with pytest.raises(ValueError, match=r"two data sets.*Got 5 and 1\. Select detectors"):
         rank_detectors(frame({key: v for key, v in cells.items() if key[0] == "set 0"}))
 
 

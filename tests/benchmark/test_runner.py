@@ -136,7 +136,7 @@ def test_a_rerun_skips_what_is_there(two_digits, tmp_path):
 
 def test_other_parameters_under_the_same_name_are_refused(two_digits, tmp_path):
     run(two_digits[:1], [IsolationForest()], out=tmp_path / "r.csv", verbose=0)
-    with pytest.raises(ValueError, match=r"other parameters.*Name another file"):
+    with pytest.raises(ValueError, match=r"other parameters.*Choose another file"):
         run(two_digits[:1], [IsolationForest(n_estimators=5)], out=tmp_path / "r.csv", verbose=0)
 
 
@@ -180,7 +180,7 @@ def test_a_torn_last_line_is_dropped(tmp_path):
 def test_another_csv_is_not_written_to(tmp_path):
     for content in ("a,b\n1,2\n", "a,b\n1,2", "a,b", "dataset,x"):
         (tmp_path / "r.csv").write_text(content)
-        with pytest.raises(ValueError, match="no file of results"):
+        with pytest.raises(ValueError, match="not a results file"):
             run([], ["KDE"], out=tmp_path / "r.csv")
         assert (tmp_path / "r.csv").read_text(encoding="utf-8") == content
 

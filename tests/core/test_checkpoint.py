@@ -122,7 +122,7 @@ def test_the_file_of_another_fit_is_refused(change, tmp_path):
     detector = clone(DETECTORS["MMRR"]).set_params(training__checkpoint=path)
     with pytest.raises(ValueError, match=r"fit, the training.checkpoint of MMRR.* another fit"):
         clone(detector).set_params(**change).fit(X)
-    with pytest.raises(ValueError, match="is of another fit: of other samples"):
+    with pytest.raises(ValueError, match="belongs to another fit, with other samples"):
         detector.fit(X + 1e-6)
     assert path.read_bytes() == content
 
@@ -135,7 +135,7 @@ class Evil:
 @pytest.mark.parametrize("content", [b"text", b"", pickle.dumps(Evil())])
 def test_what_is_no_checkpoint_is_refused_and_kept(content, tmp_path, capsys):
     (tmp_path / "fit").write_bytes(content)
-    with pytest.raises(ValueError, match=r"fit, the training.checkpoint .* is a file of something"):
+    with pytest.raises(ValueError, match=r"fit, the training.checkpoint .* cannot be read as a checkpoint"):
         fitted_on("MMRR", tmp_path / "fit")
     assert (tmp_path / "fit").read_bytes() == content
     assert capsys.readouterr().out == ""

@@ -201,7 +201,7 @@ def test_two_hundred_damaged_files(saved, tmp_path):
         path.write_bytes(damaged)
         if bytes(damaged) == content:
             continue
-        with pytest.raises(ValueError, match="damaged is no detector that skmmrr can load"):
+        with pytest.raises(ValueError, match="damaged is not a detector that skmmrr can load"):
             skmmrr.load(path)
 
 
@@ -234,7 +234,7 @@ def test_altered_files(saved, key, value, found):
 @pytest.mark.parametrize("content", [b"", b"text" * 100, b"\xff" * 64, b"PK\x03\x04" + bytes(99)])
 def test_foreign_files(tmp_path, content):
     (tmp_path / "foreign").write_bytes(content)
-    with pytest.raises(ValueError, match="foreign is no detector"):
+    with pytest.raises(ValueError, match="foreign is not a detector"):
         skmmrr.load(tmp_path / "foreign")
 
 
@@ -311,7 +311,7 @@ def test_places_of_feature_maps_are_limited(change, tmp_path):
         (lambda c: c["fitted"].pop("offset_"), "'offset_' and 'threshold_params_', or neither"),
         (lambda c: c["fitted"].update(_fit=1), "'fitted' must be an object with the keys"),
         (lambda c: c["fitted"].update(offset_="1"), "'offset_' must be a finite number"),
-        (lambda c: c["fitted"].update(offset_=float("nan")), "NaN is no number"),
+        (lambda c: c["fitted"].update(offset_=float("nan")), "NaN is not a number"),
         (lambda c: c["fitted"].update(offset_=10**40), "41 digits"),
         (lambda c: c["fitted"].update(n_features_in_=6), "'n_features_in_' must be 5"),
         (lambda c: c["fitted"]["spec_"].update(seed=-1), "'spec_.seed' must be an integer from 0"),
@@ -329,7 +329,8 @@ def test_places_of_feature_maps_are_limited(change, tmp_path):
     ],
 )
 def test_what_a_file_must_be_is_told(saved, change, found):
-    with pytest.raises(SavedFileError, match=f"(?s)changed is no detector.*{found}.*Save it again"):
+    expected = f"(?s)changed is not a detector.*{found}.*Save it again"
+    with pytest.raises(SavedFileError, match=expected):
         skmmrr.load(with_content(saved[1], change))
 
 

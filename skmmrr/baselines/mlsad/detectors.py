@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SLOPE = 0.2  # of leaky ReLUs
-TERMS = ("structure_loss", "position_loss")  # of loss (3), beside that of normal windows
+TERMS = ("structure_loss", "position_loss")  # of loss (3), besides that of normal windows
 
 _LARGEST_KERNEL = 4  # of the first convolution; 3x3 ones follow
 _STEM_CHANNELS = {1: (64,), 2: (64,), 4: (128,)}  # as the discriminators' (table 6)

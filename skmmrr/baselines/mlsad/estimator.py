@@ -174,7 +174,7 @@ class MLSADDetector(NetworkDetector):
 
     Notes
     -----
-    Our text of the paper has lost its formulas and many settings. What was reconstructed is in
+    Our copy of the paper lacks the formulas and many settings. What was reconstructed is in
     :doc:`/results/mlsad`.
 
     A PatchGAN needs images of 8 pixels a side. Threads and seeds are as for

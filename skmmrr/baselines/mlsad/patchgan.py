@@ -131,7 +131,7 @@ class _NormedBlock(nn.Module):
 class Generator(nn.Module):
     """Fakes from noise of their shape: the U-Net of table 8.
 
-    Images whose sides are no multiples of 8 are cut out of larger ones.
+    Images whose sides are not multiples of 8 are cut out of larger ones.
     """
 
     def __init__(self, shape: tuple[int, ...], width: int) -> None:

@@ -27,7 +27,7 @@ PAPER_MLSAD = MappingProxyType(
 )
 """CIFAR-10 at 32x32; days on a CPU.
 
-What our text of the paper has lost was chosen: the weights, the noise, the dropout, the decay of
+What our copy of the paper lacks was chosen: the weights, the noise, the dropout, the decay of
 the weights and the rates, and a cosine for the decay of the rate at epochs 100 and 200, whose
 factor is not known.
 
