@@ -47,6 +47,11 @@ def best_f1_score(y_true: ArrayLike, y_score: ArrayLike, *, anomaly_label: Any =
         In [0, 1]. The threshold is chosen with the labels in hand: it says what is possible, not
         what to expect.
 
+    Raises
+    ------
+    ValueError
+        If labels follow no convention, shapes differ, or scores are not finite.
+
     Examples
     --------
     >>> from skmmrr.metrics import best_f1_score
@@ -85,6 +90,12 @@ def precision_at_n(
         In [0, 1]. Of equal scores at the n-th place as many count as there are places left, in the
         proportion of anomalies among them.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If labels follow no convention, shapes differ, scores are not finite, or n is not between 1
+        and the number of samples.
+
     Examples
     --------
     >>> from skmmrr.metrics import precision_at_n
@@ -117,6 +128,18 @@ def pixel_roc_auc_score(masks: Images, maps: Images) -> float:
     Returns
     -------
     auroc : float
+        In [0, 1].
+
+    Raises
+    ------
+    ValueError
+        If there is no abnormal or no normal pixel, or masks and maps differ in shape.
+
+    Examples
+    --------
+    >>> from skmmrr.metrics import pixel_roc_auc_score
+    >>> pixel_roc_auc_score([[[0, 0], [0, 1]]], [[[0.1, 0.2], [0.1, 0.9]]])
+    1.0
     """
     pixels, scores = _pixels(masks, maps)
     return float(roc_auc_score(pixels, scores))
@@ -193,6 +216,20 @@ def anomaly_score(estimator: Any, X: ArrayLike) -> NDArray[np.float64]:
     Returns
     -------
     anomaly_score : ndarray of float64 of shape (n_samples,)
+
+    Raises
+    ------
+    TypeError
+        If the estimator has neither ``score_samples`` nor ``decision_function``.
+
+    Examples
+    --------
+    >>> from skmmrr.baselines import KDEDetector
+    >>> from skmmrr.metrics import anomaly_score
+    >>> detector = KDEDetector().fit([[0.0], [0.1], [0.3]])
+    >>> near, far = anomaly_score(detector, [[0.1], [9.0]])
+    >>> bool(near < far)
+    True
     """
     if isinstance(estimator, type) or not (
         hasattr(estimator, "score_samples") or hasattr(estimator, "decision_function")

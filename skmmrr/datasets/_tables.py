@@ -160,7 +160,7 @@ def _read_csv(path: Path) -> Any:
         raise ValueError(f"{path} is not a table with a header line: {error}") from error
     cells = lines[(lines != "").any(axis=1)].rename(index=lambda i: i + 1)
     if len(cells) < 2:
-        raise ValueError(f"{path} needs a line of names and a row. It has one line.")
+        raise ValueError(f"{path} needs a header line and a row. It has one line.")
     return cells.iloc[1:].set_axis(cells.iloc[0].tolist(), axis=1)
 
 

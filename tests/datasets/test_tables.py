@@ -101,8 +101,8 @@ def test_csv_label_that_is_not_there_is_named(tmp_path):
         ("a,b\n\n\n1,x\n", None, "'x' in line 4"),
         ("a,b\n1,2,3\n", None, "Expected 2 fields in line 2, saw 3"),
         ("a,b\n1,nan\n", None, "'nan' in line 2"),
-        ("", None, "no table with a line of names"),
-        ("a,b\n", None, "a line of names and a row"),
+        ("", None, "not a table with a header line"),
+        ("a,b\n", None, "a header line and a row"),
     ],
 )
 def test_csv_that_is_wrong(tmp_path, text, target, message):
