@@ -112,7 +112,8 @@ def load_cifar100(
     joined = _join([_read(path, key)], key)
     names = [name.decode() for name in _read_names(meta, f"{labels}_label_names".encode())]
     if joined["target"].max(initial=0) >= len(names):
-        raise corrupt(path, f"its labels reach {joined['target'].max()}; it names {len(names)} classes")
+        largest = joined["target"].max()
+        raise corrupt(path, f"it has the label {largest}, and names of {len(names)} classes")
     return Bunch(
         **joined,
         target_names=names,

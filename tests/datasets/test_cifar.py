@@ -114,7 +114,7 @@ def test_cifar100_has_coarse_and_fine_classes(tmp_path, folder, labels, names, f
         ({"test": {b"data": PLANES, b"labels": [1, 0]}}, "test is .*no data and coarse labels"),
         ({"meta": {b"fine_label_names": [b"a"]}}, "meta is damaged.*no coarse label names"),
         ({"meta": {b"coarse_label_names": [3]}}, "meta is damaged.*no coarse label names"),
-        ({"meta": {b"coarse_label_names": [b"fish"]}}, "test is damaged.*labels reach 1; it names 1"),
+        ({"meta": {b"coarse_label_names": [b"fish"]}}, "test is damaged.*label 1, and names of 1"),
     ],
 )
 def test_altered_files_of_cifar100_are_named(tmp_path, changed, found):
