@@ -3,8 +3,7 @@
 Nothing in a file is run when it is loaded. It names a detector of this library, its parameters and
 its fitted attributes. Each detector says in ``_KEEPS`` what those are, kind by kind; anything else
 is refused before it is built, and nothing larger than the file is made of it. A digest over all of
-it tells a damaged file from a good one. It is not secret, so it does not
-prove who wrote the file.
+it tells a damaged file from a good one; it is not secret, so it does not prove who wrote the file.
 """
 
 import copy

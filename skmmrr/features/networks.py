@@ -219,7 +219,7 @@ def _timm(name: str, input_size: int | None, stages: Stages | None, maps: bool) 
         )
     config = timm.get_pretrained_cfg(name)
     sizes = {"img_size": input_size} if input_size and config.fixed_input_size else {}
-    with globally_seeded(0):  # weights are drawn, before those of the training are loaded
+    with globally_seeded(0):  # weights are drawn first, then the pretrained ones are loaded
         kind: dict[str, Any] = {"num_classes": 0}
         if maps or stages is not None:
             kind = {"features_only": True, "out_indices": stages or _timm_stages(timm, name)}
