@@ -89,7 +89,7 @@ class ContributionsDisplay:
         feature_names : sequence of str, default=None
             None takes those of the fit, or else numbers.
         titles, max_features, ax
-            As in the class and of :meth:`plot`.
+            As in the class and in :meth:`plot`.
 
         Returns
         -------

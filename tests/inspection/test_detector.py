@@ -90,7 +90,7 @@ def test_few_tiles_of_each_picture_are_learned_if_there_are_too_many(draw):
     assert len(again.detector_.learned_) == 20
 
 
-def test_the_most_tiles_are_no_limit_of_whole_pictures(draw):
+def test_max_tiles_does_not_limit_whole_pictures(draw):
     assert len(fitted(draw, max_tiles=4).detector_.learned_) == 15
 
 
